@@ -1,0 +1,81 @@
+"""The only file that spells numba options.
+
+``helper`` compiles a function that kernels call; ``Kernel`` is an entry point that exists twice, parallel and
+serial, from one source; ``out_of_line`` keeps the two alike to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numba
+from numba.core import types
+from numba.extending import intrinsic
+
+from .cache import DiskCache
+
+# Sums over features and classes may be added in any order (SIMD lanes each keep a part), products may be fused
+# into them, and the sign of zero is nobody's business. `nnan`, `ninf`, `arcp` and `afn` stay off: the first two
+# let LLVM delete the very NaN a user has to see, the others trade accuracy for next to nothing here.
+REORDER = frozenset({"reassoc", "contract", "nsz"})
+
+# Division by zero follows IEEE 754 instead of raising: nothing useful can be raised out of a parallel loop.
+# nogil lets other Python threads run meanwhile. Bounds are checked where NUMBA_BOUNDSCHECK=1 asks for it.
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(REORDER)}
+
+
+def helper(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile `function` for use inside kernels; it is cached on disk as a part of each of them."""
+    return numba.njit(**OPTIONS)(function)
+
+
+class Kernel:
+    """A function that Python calls, compiled on first use in either of two ways from the same source.
+
+    Attributes
+    ----------
+    serial : the kernel with its ``prange`` as an ordinary loop; starts no threads, ever.
+    parallel : the kernel with its ``prange`` spread over numba's pool. Call it through ``threads.launch``.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.python = function
+        self.__doc__ = function.__doc__
+
+    @cached_property
+    def serial(self) -> Callable[..., Any]:
+        return self._compile(parallel=False)
+
+    @cached_property
+    def parallel(self) -> Callable[..., Any]:
+        return self._compile(parallel=True)
+
+    def _compile(self, parallel: bool) -> Callable[..., Any]:
+        dispatcher = numba.njit(parallel=parallel, **OPTIONS)(self.python)
+        if not numba.config.DISABLE_JIT:  # else njit hands back the Python function
+            DiskCache.attach(dispatcher)
+        return dispatcher
+
+
+if numba.config.DISABLE_JIT:
+
+    def out_of_line() -> None:
+        """Nothing to keep out of line: Python runs the source."""
+
+else:
+
+    @intrinsic
+    def out_of_line(typingctx):
+        """Tell LLVM not to inline the function that calls this.
+
+        Inlined into a parallel and into a serial loop, the same source may be vectorised in two ways and differ
+        in the last bit. Called as a function of its own, it is one piece of machine code for every launch.
+        """
+
+        def codegen(context, builder, signature, arguments):
+            builder.function.attributes.add("noinline")
+            return context.get_dummy_value()
+
+        return types.void(), codegen

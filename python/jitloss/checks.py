@@ -1,0 +1,199 @@
+"""Every argument is checked here, before any kernel runs and before anything is written.
+
+numba checks no bounds, so a label that slips through is memory corruption. Every error names the argument, says
+what was wrong and what was expected.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn, cast
+
+import numpy as np
+
+WRT = ("W", "X")
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+class Problem(NamedTuple):
+    """The arguments of a loss function, checked: what every implementation is handed."""
+
+    W: np.ndarray  # (D, C), native float32, float64 or integer
+    X: np.ndarray  # (N, D), likewise
+    y: np.ndarray  # (N,), integer, 0 … C − 1
+    dtype: np.dtype[Any]  # the compute dtype, float32 or float64
+    decay: float  # reg_scale * reg
+    wrt: tuple[str, ...]
+    out: tuple[np.ndarray | None, ...]  # one for each of wrt; None: make a new array
+    n_threads: int | None
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shape of each gradient of `wrt`."""
+        return [(self.W if name == "W" else self.X).shape for name in self.wrt]
+
+
+def problem(W: Any, X: Any, y: Any, reg: Any, reg_scale: Any, wrt: Any, out: Any, n_threads: Any) -> Problem:
+    """Check the arguments of a linear loss; see `jitloss.svm_loss` for what each may be."""
+    W, X, y = matrix("W", W), matrix("X", X), labels(y)
+    if W.shape[0] != X.shape[1]:
+        raise ValueError(f"W of shape {W.shape} does not fit X of shape {X.shape}: W needs a row for each column of X")
+    if len(y) != len(X):
+        raise ValueError(f"y of shape {y.shape} does not fit X of shape {X.shape}: y needs a label for each row of X")
+    if W.size == 0:
+        raise ValueError(f"W of shape {W.shape} is empty: at least one feature and one class are needed")
+    in_range(y, W.shape[1])
+    dtype = _FLOATS[0] if W.dtype == _FLOATS[0] and (X.dtype == W.dtype or X.dtype.kind in "iub") else _FLOATS[1]
+    names = gradient_names(wrt)
+    decay = factor("reg", reg) * factor("reg_scale", reg_scale)
+    return Problem(W, X, y, dtype, decay, names, outputs(out, names, W, X, y, dtype), threads(n_threads))
+
+
+def array(name: str, value: Any) -> np.ndarray:
+    """`value` as an array, for what converts without loss or surprise: arrays, lists, pandas."""
+    kind = type(value)
+    if kind is np.ndarray:
+        return cast(np.ndarray, value)
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: fill or drop the masked entries first")
+    if hasattr(value, "tocsr"):
+        raise TypeError(
+            f"{name} is a sparse matrix ({kind.__name__}), which is not supported yet: pass {name}.toarray()"
+        )
+    try:
+        return np.asarray(value)
+    except Exception as error:  # ragged lists, tensors on a GPU, objects that lie about themselves
+        raise TypeError(f"{name} ({kind.__module__}.{kind.__name__}) cannot be read as an array: {error}") from None
+
+
+def matrix(name: str, value: Any) -> np.ndarray:
+    """A 2-D array of float32, float64, an integer type or bool, in the machine's byte order."""
+    found = array(name, value)
+    if found.dtype.newbyteorder("=") not in _FLOATS and found.dtype.kind not in "iub":
+        raise TypeError(f"{name} has dtype {found.dtype}: expected float32, float64, an integer type or bool")
+    if found.ndim != 2:
+        raise ValueError(
+            f"{name} has shape {found.shape}: expected two dimensions, {'(D, C)' if name == 'W' else '(N, D)'}"
+        )
+    return found if found.dtype.isnative else found.astype(found.dtype.newbyteorder("="))
+
+
+def labels(value: Any) -> np.ndarray:
+    """A 1-D array of any integer dtype. Floats are refused, not truncated."""
+    found = array("y", value)
+    if found.ndim != 1:
+        raise ValueError(f"y has shape {found.shape}: expected one dimension, (N,)")
+    if found.dtype.kind not in "iu":
+        if found.size == 0 and not isinstance(value, np.ndarray):
+            return np.empty(0, np.int64)  # an empty list says nothing of its dtype
+        raise TypeError(f"y has dtype {found.dtype}: expected integers, the index of each sample's class")
+    return found if found.dtype.isnative else found.astype(found.dtype.newbyteorder("="))
+
+
+def in_range(y: np.ndarray, n_classes: int) -> None:
+    """Refuse labels outside 0 … C − 1, in their own dtype: a cast first could wrap a bad one into the range."""
+    if y.size == 0 or (y.max() < n_classes and (y.dtype.kind == "u" or y.min() >= 0)):
+        return
+    first = int(np.flatnonzero((y < 0) | (y >= n_classes))[0])
+    raise ValueError(
+        f"y[{first}] is {y[first]}: expected labels from 0 to {n_classes - 1}, for W has {n_classes} columns"
+    )
+
+
+def factor(name: str, value: Any) -> float:
+    """A finite number of at least 0."""
+    number = _number(name, value)
+    if not 0.0 <= number < math.inf:  # NaN fails both
+        raise ValueError(f"{name} is {number}: expected a finite number of at least 0")
+    return number
+
+
+def _number(name: str, value: Any) -> float:
+    if type(value) is float:
+        return value
+    scalar = value.item() if isinstance(value, (np.ndarray, np.generic)) and np.ndim(value) == 0 else value
+    if isinstance(scalar, bool) or not isinstance(scalar, (int, float)):
+        raise TypeError(f"{name} is {value!r}: expected a number")
+    return float(scalar)
+
+
+def threads(value: Any) -> int | None:
+    """A whole number of at least 1, or None."""
+    if value is None:
+        return None
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        count = operator.index(value)
+    except TypeError:
+        raise TypeError(f"n_threads is {value!r}: expected a whole number of at least 1, or None") from None
+    if count < 1:
+        raise ValueError(f"n_threads is {count}: expected at least 1, or None for as many as numba may use")
+    return count
+
+
+def gradient_names(wrt: Any) -> tuple[str, ...]:
+    """`wrt` as a tuple of names without repetition."""
+    if wrt is None:
+        return ("W",)
+    if isinstance(wrt, str):
+        wrt = (wrt,)
+    if not isinstance(wrt, (tuple, list)) or not all(isinstance(name, str) for name in wrt):
+        raise TypeError(f"wrt is {wrt!r}: expected None, a name or a tuple of names out of {WRT}")
+    for position, name in enumerate(wrt):
+        if name not in WRT:
+            raise ValueError(f"wrt names {name!r}: expected names out of {WRT}")
+        if name in wrt[:position]:
+            raise ValueError(f"wrt names {name!r} twice")
+    return tuple(wrt)
+
+
+def outputs(
+    out: Any, wrt: tuple[str, ...], W: np.ndarray, X: np.ndarray, y: np.ndarray, dtype: np.dtype[Any]
+) -> tuple[np.ndarray | None, ...]:
+    """`out` as one array (or None) for each gradient, each fit to be written to."""
+    if out is None:
+        return (None,) * len(wrt)
+    given = (out,) if isinstance(out, np.ndarray) else out
+    if not isinstance(given, (tuple, list)) or not all(isinstance(item, np.ndarray) for item in given):
+        raise TypeError("out: expected an array, or a tuple with an array for each gradient")
+    if len(given) != len(wrt):
+        raise ValueError(f"out holds {len(given)} arrays: expected {len(wrt)}, one for each of wrt={wrt}")
+    taken: list[tuple[str, np.ndarray]] = [("W", W), ("X", X), ("y", y)]
+    for name, array in zip(wrt, given, strict=True):
+        shape = W.shape if name == "W" else X.shape
+        if array.shape != shape or array.dtype != dtype:
+            raise ValueError(
+                f"out for d{name} is {array.dtype} of shape {array.shape}: expected {dtype} of shape {shape}"
+            )
+        if not array.flags.writeable:
+            raise ValueError(f"out for d{name} is read-only")
+        for other, memory in taken:
+            if overlap(array, memory):
+                raise ValueError(f"out for d{name} overlaps {other}: it would be overwritten while it is read")
+        taken.append((f"out for d{name}", array))
+    return tuple(given)
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays share memory; when that is too hard to tell, they do."""
+    if not np.may_share_memory(a, b):
+        return False
+    try:
+        return bool(np.shares_memory(a, b, max_work=10_000))  # type: ignore[arg-type]  # NumPy's stub knows 0 and -1 alone
+    except np.exceptions.TooHardError:
+        return True
+
+
+def unknown(argument: str, value: Any, expected: Sequence[str]) -> NoReturn:
+    """Refuse a name that is not one of `expected`."""
+    kind = ValueError if isinstance(value, str) else TypeError
+    raise kind(f"{argument} is {value!r}: expected one of {', '.join(map(repr, expected))}")
+
+
+def lacking(option: str, implementation: str, able: Sequence[str]) -> NoReturn:
+    """Refuse an option that the chosen implementation does not have."""
+    names = ", ".join(map(repr, able))
+    raise ValueError(f"implementation {implementation!r} does not support {option}; these do: {names}")

@@ -1,0 +1,247 @@
+"""The command ``jitloss``. Exit status: 0 right, 1 a wrong result, 2 a request that cannot be carried out."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import __version__, data
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EXTRAS = {"rich": "cli", "matplotlib": "cli", "threadpoolctl": "cli"}
+
+
+class Refused(Exception):
+    """A request that cannot be carried out; the message says why."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except (Refused, data.DataError) as error:
+        print(f"jitloss: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("jitloss: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `jitloss compare | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="jitloss", description="Multiclass losses and gradients, fast, on a CPU.")
+    parser.add_argument("--version", action="version", version=f"jitloss {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    compare = _command(commands, "compare", run_compare, "time the ways to write a loss on the same data")
+    source = compare.add_mutually_exclusive_group()
+    source.add_argument(
+        "--data", nargs="+", metavar=("FILE.npz", "FOLDER"),
+        help="an .npz file with arrays X and y, or `cifar10 FOLDER` with CIFAR-10's binary version",
+    )  # fmt: skip
+    source.add_argument(
+        "--shape", action="append", metavar="NxDxC", help=f"a generated problem, or one of {', '.join(data.SHAPES)}"
+    )
+    compare.add_argument("--loss", choices=("svm", "softmax"), help="only this loss")
+    compare.add_argument("--dtype", choices=("float64", "float32"), help="only this dtype")
+    compare.add_argument("--threads", type=_positive, metavar="N", help="threads a side (default: all)")
+    compare.add_argument("--against", default="", metavar="PEERS", help="others too, out of sklearn,torch,jax")
+    compare.add_argument("--quick", action="store_true", help="a look: fewer rounds, one first call")
+    compare.add_argument("--json", type=Path, metavar="FILE", help="write every figure to a file")
+    compare.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the figures")
+
+    check = _command(commands, "check", run_check, "check gradients against central differences and the reference")
+    check.add_argument("--seed", type=int, default=0, help="of the problems (default: 0)")
+
+    _command(commands, "info", run_info, "what this installation runs on")
+    _command(commands, "warmup", run_warmup, "compile everything now, so that no first call has to wait")
+    return parser
+
+
+def _command(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], says: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=says, description=says[0].upper() + says[1:] + ".")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def run_compare(options: argparse.Namespace) -> int:
+    require("rich", "threadpoolctl", *(["matplotlib"] if options.plot else []))
+    from .compare.measure import FULL, QUICK
+    from .compare.run import Plan, compare
+    from .compare.table import show
+    from .runtime import info
+
+    for path in filter(None, (options.json, options.plot)):
+        if not path.absolute().parent.is_dir():
+            raise Refused(f"{path}: there is no folder {path.absolute().parent} to write to")
+    plan = Plan(
+        data=_data(options),
+        losses=(options.loss,) if options.loss else ("svm", "softmax"),
+        dtypes=(options.dtype,) if options.dtype else ("float64", "float32"),
+        n_threads=_threads(options.threads, info()["threads"]),
+        against=_peers(options.against),
+        effort=QUICK if options.quick else FULL,
+        first_calls=1 if options.quick else 3,
+    )
+    with _progress(plan.steps) as step:
+        report = compare(plan, step)
+    with _console() as console:
+        show(report, console)
+    if options.json:
+        _write(options.json, lambda path: path.write_text(json.dumps(report.as_dict(), indent=1) + "\n"))
+    if options.plot:
+        from .compare.plot import draw
+
+        _write(options.plot, lambda path: draw(report, path))
+    return 0 if report.right else 1
+
+
+def _data(options: argparse.Namespace) -> list[data.Data]:
+    if options.shape:
+        return [data.of_shape(text) for text in options.shape]
+    if not options.data:
+        return [data.digits(), data.of_shape("dev")]
+    if options.data[0] == "cifar10":
+        if len(options.data) != 2:
+            raise Refused("--data cifar10: expected the folder of CIFAR-10's binary version after it")
+        return [data.read_cifar10(Path(options.data[1]))]
+    return [data.read_npz(Path(name)) for name in options.data]
+
+
+def _threads(wanted: int | None, most: int) -> int:
+    if wanted is not None and wanted > most:
+        raise Refused(f"--threads {wanted}: numba's pool has {most} (NUMBA_NUM_THREADS sets it)")
+    return wanted or most
+
+
+def _peers(text: str) -> list[str]:
+    from .compare.peers import PEERS, installed
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in PEERS:
+            raise Refused(f"--against {name}: expected names out of {', '.join(PEERS)}")
+        if not installed(name):
+            raise Refused(
+                f"--against {name}: it is not installed (pip install {'scikit-learn' if name == 'sklearn' else name})"
+            )
+    return names
+
+
+def run_check(options: argparse.Namespace) -> int:
+    require("rich")
+    from rich.table import Table
+
+    from .gradcheck import check_all
+
+    table = Table("loss", "implementation", "dtype", "N×D×C", title="Largest relative error", title_justify="left")
+    for heading in ("loss", "gradient", "vs. differences", ""):
+        table.add_column(heading, justify="right")
+    checks = check_all(options.seed)
+    for row in checks:
+        errors = (f"{error:.1e}" for error in (row.loss_error, row.reference_error, row.differences_error))
+        verdict = "ok" if row.passed else "FAILED"
+        shape = "×".join(map(str, row.shape))
+        style = None if row.passed else "bold red"
+        table.add_row(row.loss, row.implementation, row.dtype, shape, *errors, verdict, style=style)
+    failed = sum(not row.passed for row in checks)
+    with _console() as console:
+        console.print(table)
+        console.print(f"{len(checks) - failed} of {len(checks)} checks passed", highlight=False)
+    return 1 if failed else 0
+
+
+def run_info(options: argparse.Namespace) -> int:
+    from .runtime import info
+
+    for name, value in info().items():
+        text = ", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, dict) else value
+        print(f"{name:16} {text}")
+    return 0
+
+
+def run_warmup(options: argparse.Namespace) -> int:
+    from .runtime import warmup
+
+    for (loss, dtype), seconds in warmup().items():
+        print(f"{loss:8} {dtype:8} {seconds:6.2f} s")
+    return 0
+
+
+def require(*packages: str) -> None:
+    """Refuse, naming the extra to install, where an optional package is missing."""
+    for name in packages:
+        if find_spec(name) is None:
+            raise Refused(f"this needs {name}: pip install 'jitloss[{EXTRAS[name]}]'")
+
+
+@contextmanager
+def _console() -> Iterator[Console]:
+    """A console on standard output; where that is no terminal, plain text of a fixed width, no line padded."""
+    from rich.console import Console
+
+    from .compare.table import PLAIN_WIDTH
+
+    if sys.stdout.isatty():
+        yield Console()
+        return
+    console = Console(file=io.StringIO(), width=PLAIN_WIDTH, no_color=True, emoji=False)
+    yield console
+    for line in console.file.getvalue().splitlines():  # type: ignore[attr-defined]
+        print(line.rstrip())
+
+
+@contextmanager
+def _progress(steps: int) -> Iterator[Callable[[str], None]]:
+    """A progress bar on standard error, and only where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("starting", total=steps)
+
+        def step(says: str) -> None:
+            progress.update(task, description=says, advance=1)
+
+        yield step
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file whole or not at all."""
+    try:
+        with tempfile.TemporaryDirectory(dir=path.absolute().parent) as folder:
+            part = Path(folder) / path.name
+            write(part)
+            os.replace(part, path)
+    except (OSError, ValueError) as error:  # ValueError: a suffix that matplotlib does not know
+        raise Refused(f"{path} could not be written: {error}") from None

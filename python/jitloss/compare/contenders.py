@@ -1,0 +1,90 @@
+"""Who competes: the rows of the table of implementations, and the course's naive way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..implementations import IMPLEMENTATIONS
+from ..losses import softmax_loss, svm_loss
+from .cases import Case
+
+Answer = tuple[float, np.ndarray]  # the mean loss, and dW (D, C)
+Call = Callable[[], Answer]
+
+
+class Contender(NamedTuple):
+    """One way to compute a loss and dW."""
+
+    name: str
+    says: str
+    prepare: Callable[[str, Case, int], Call]  # (loss, case, threads) -> what is timed
+    interpreted: bool = False  # loops over samples in Python: runs on as many rows as the time allows
+    cached: bool = False  # compiles, and keeps what it compiled on disk
+    losses: tuple[str, ...] = ("svm", "softmax")
+    on_numpy: bool = True  # allocates through NumPy, so that its memory can be counted
+
+
+def prepare_implementation(name: str) -> Callable[[str, Case, int], Call]:
+    """The public function, called as a user would."""
+
+    def prepare(loss: str, case: Case, n_threads: int) -> Call:
+        function: Callable[..., Any] = svm_loss if loss == "svm" else softmax_loss
+        options: dict[str, Any] = {"implementation": name}
+        if "n_threads" in IMPLEMENTATIONS[name].options:
+            options["n_threads"] = n_threads
+        return lambda: function(case.W, case.X, case.y, **options)
+
+    return prepare
+
+
+def svm_naive(W: np.ndarray, X: np.ndarray, y: np.ndarray) -> Answer:
+    """The course's way to write the SVM loss: Python loops over samples and classes, NumPy for each row."""
+    dW, loss = np.zeros_like(W), 0.0
+    for i in range(len(X)):
+        scores = X[i] @ W
+        for j in range(W.shape[1]):
+            margin = scores[j] - scores[y[i]] + 1
+            if j != y[i] and margin > 0:
+                loss += margin
+                dW[:, j] += X[i]
+                dW[:, y[i]] -= X[i]
+    return float(loss) / len(X), dW / len(X)
+
+
+def softmax_naive(W: np.ndarray, X: np.ndarray, y: np.ndarray) -> Answer:
+    """The course's way to write the softmax loss: Python loops over samples and classes, NumPy for each row."""
+    dW, loss = np.zeros_like(W), 0.0
+    for i in range(len(X)):
+        scores = X[i] @ W
+        scores -= scores.max()
+        exponentials = np.exp(scores)
+        loss += np.log(exponentials.sum()) - scores[y[i]]
+        for j in range(W.shape[1]):
+            dW[:, j] += (exponentials[j] / exponentials.sum() - (j == y[i])) * X[i]
+    return float(loss) / len(X), dW / len(X)
+
+
+def prepare_naive(loss: str, case: Case, n_threads: int) -> Call:
+    function = svm_naive if loss == "svm" else softmax_naive
+    return lambda: function(case.W, case.X, case.y)
+
+
+def own() -> list[Contender]:
+    """Everything this package can do, slowest first, and the naive way."""
+    rows = [
+        Contender(name, row.says, prepare_implementation(name), interpreted=name == "loop", cached=name == "jit")
+        for name, row in IMPLEMENTATIONS.items()
+    ]
+    rows.insert(1, Contender("naive", "loops, NumPy for each row", prepare_naive, interpreted=True))
+    return rows
+
+
+def by_name(name: str) -> Contender:
+    """One of ours, or a peer."""
+    from . import peers
+
+    found = {row.name: row for row in own()}
+    return found[name] if name in found else peers.PEERS[name]

@@ -1,0 +1,108 @@
+"""The table of implementations: what each is, which options it has, and what "auto" picks.
+
+The public functions, the tests, `jitloss compare` and the benchmarks all read this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from . import checks, reference
+from .checks import Problem
+
+if TYPE_CHECKING:
+    from .losses import Loss
+
+Result = tuple[float, list[np.ndarray]]
+
+
+class Implementation(NamedTuple):
+    """One way to compute a loss."""
+
+    name: str
+    says: str  # what it is, in a few words
+    run: Callable[[Loss, Problem], Result]
+    options: frozenset[str] = frozenset()
+
+
+def choose(name: str, problem: Problem) -> Implementation:
+    """The implementation called `name`, or what "auto" stands for; ValueError if it lacks an option asked for."""
+    if name == "auto":
+        return IMPLEMENTATIONS["jit"]
+    if not isinstance(name, str) or name not in IMPLEMENTATIONS:
+        checks.unknown("implementation", name, ["auto", *IMPLEMENTATIONS])
+    chosen = IMPLEMENTATIONS[name]
+    if problem.n_threads is not None and "n_threads" not in chosen.options:
+        able = [other.name for other in IMPLEMENTATIONS.values() if "n_threads" in other.options]
+        checks.lacking("n_threads", name, ["auto", *able])
+    return chosen
+
+
+def run_numpy(loss: Loss, problem: Problem) -> Result:
+    """The reference."""
+    W, X = (np.asarray(a, problem.dtype) for a in (problem.W, problem.X))
+    value, gradients = reference.linear_loss(loss.reference, W, X, problem.y, problem.decay, problem.wrt)
+    return value, [deliver(g, out) for g, out in zip(gradients, problem.out, strict=True)]
+
+
+def run_loop(loss: Loss, problem: Problem) -> Result:
+    """The textbook loops as Python runs them, over all rows at once."""
+    from jitloss_kernels import loops
+
+    W, X = (np.asarray(a, problem.dtype) for a in (problem.W, problem.X))
+    Wt, count = np.ascontiguousarray(W.T), max(len(X), 1)
+    dWt = np.zeros_like(Wt) if "W" in problem.wrt else np.empty((0, 0), W.dtype)
+    dX = np.empty_like(X) if "X" in problem.wrt else np.empty((0, 0), W.dtype)
+    scores, rows = np.empty(len(Wt), W.dtype), getattr(loops, f"{loss.name}_rows")
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = rows(Wt, X, problem.y, 0, len(X), W.dtype.type(1 / count), scores, dWt, dX)
+        value = total / count + problem.decay * np.square(W, dtype=np.float64).sum()
+        gradients = [dWt.T + 2 * problem.decay * W if name == "W" else dX for name in problem.wrt]
+    return float(value), [deliver(g, out) for g, out in zip(gradients, problem.out, strict=True)]
+
+
+def run_jit(loss: Loss, problem: Problem) -> Result:
+    """The same loops, compiled, the rows split into lanes."""
+    from jitloss_kernels import lanes
+
+    W, X = (kernel_input(a, problem.dtype) for a in (problem.W, problem.X))
+    y = kernel_input(problem.y, np.dtype(np.int64))
+    made = {
+        name: np.asarray(out) if out is not None and out.flags.carray else np.empty(shape, problem.dtype)
+        for name, out, shape in zip(problem.wrt, problem.out, problem.shapes, strict=True)
+    }
+    tag = getattr(lanes, loss.tag)()
+    value = lanes.linear_loss(tag, W, X, y, problem.decay, made.get("W"), made.get("X"), problem.n_threads)
+    return value, [deliver(made[name], out) for name, out in zip(problem.wrt, problem.out, strict=True)]
+
+
+IMPLEMENTATIONS = {
+    row.name: row
+    for row in (
+        Implementation("loop", "plain Python loops", run_loop),
+        Implementation("numpy", "vectorised NumPy", run_numpy),
+        Implementation("jit", "the same loops, compiled", run_jit, frozenset({"n_threads"})),
+    )
+}
+
+
+def kernel_input(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """`array` as kernels take it: of `dtype`, C-contiguous, aligned, read-only; copied only where it is not so."""
+    flags = array.flags
+    if array.dtype != dtype or not flags.c_contiguous or not flags.aligned:
+        array = np.array(array, dtype, order="C")
+    view = array.view()
+    view.flags.writeable = False  # one array type, and so one compiled signature, whether the caller may write or not
+    return view
+
+
+def deliver(gradient: np.ndarray, out: np.ndarray | None) -> np.ndarray:
+    """The gradient itself, or the caller's array with the gradient in it."""
+    if out is None or out is gradient:
+        return gradient
+    if not np.may_share_memory(out, gradient):  # else the kernel has written into `out` already
+        out[...] = gradient
+    return out

@@ -1,0 +1,90 @@
+"""Problems, layouts and fresh processes for the tests. Nothing here is computed by the code under test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import numpy as np
+import pytest
+
+JIT_DISABLED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
+needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled with NUMBA_DISABLE_JIT=1")
+
+LOSSES = ("svm", "softmax")
+IMPLEMENTATIONS = ("loop", "numpy", "jit")
+DTYPES = ("float64", "float32")
+
+# Sums of up to some thousand terms of size 1 in another order: a few dozen roundings of the dtype, of the largest
+# entry. Small entries of a gradient are differences of large terms, so their error is absolute.
+ROUNDINGS = {"float64": 1e-13, "float32": 1e-5}
+
+
+def make(
+    shape: tuple[int, int, int], dtype: str = "float64", seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """W, X, y with scores of unit variance, and no margin so near the hinge's kink that rounding decides its side."""
+    n_rows, n_features, n_classes = shape
+    random = np.random.default_rng(seed)
+    W = (random.standard_normal((n_features, n_classes)) / np.sqrt(n_features)).astype(dtype)
+    X, y = np.empty((n_rows, n_features), dtype), random.integers(0, n_classes, n_rows)
+    pending = np.arange(n_rows)
+    while len(pending):
+        X[pending] = random.standard_normal((len(pending), n_features))
+        S = X[pending].astype(np.float64) @ W.astype(np.float64)
+        margins = S - S[np.arange(len(S)), y[pending]][:, np.newaxis] + 1
+        pending = pending[(np.abs(margins) < 1e-4).any(axis=1)]
+    return W, X, y
+
+
+def assert_close(found, expected, dtype: str) -> None:
+    """Two results of a loss function, (loss, *gradients), agree but for roundings of `dtype`."""
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        assert np.shape(a) == np.shape(b)
+        np.testing.assert_allclose(a, b, rtol=0, atol=ROUNDINGS[dtype] * max(1.0, float(np.abs(b).max(initial=0))))
+
+
+def assert_same_bits(found, expected) -> None:
+    """Two results are equal to the last bit, NaN included."""
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b), strict=True)
+
+
+def layouts(array: np.ndarray, folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """The same values in every way that NumPy can hold them."""
+    yield "C", np.ascontiguousarray(array)
+    yield "Fortran", np.asfortranarray(array)
+    wide = np.zeros(tuple(3 * n for n in array.shape), array.dtype)
+    wide[tuple(slice(None, None, 3) for _ in array.shape)] = array
+    yield "strided", wide[tuple(slice(None, None, 3) for _ in array.shape)]
+    backwards = tuple(slice(None, None, -1) for _ in array.shape)
+    yield "negative strides", np.ascontiguousarray(array[backwards])[backwards]
+    memory = np.zeros(array.nbytes + 1, np.uint8)
+    misaligned = memory[1:].view(array.dtype).reshape(array.shape)
+    misaligned[...] = array
+    yield "misaligned", misaligned
+    yield "big-endian", array.astype(array.dtype.newbyteorder(">"))
+    locked = array.copy()
+    locked.flags.writeable = False
+    yield "read-only", locked
+    handle, name = tempfile.mkstemp(dir=folder)
+    os.close(handle)
+    array.tofile(name)
+    yield "memory-mapped", np.memmap(name, array.dtype, "r", shape=array.shape)
+
+
+def fresh(code: str, timeout: float = 120, **environment: str) -> str:
+    """Run `code` in a process of its own with the tests' folder on its path; its output. A hang or a crash fails."""
+    settings = os.environ | {"PYTHONPATH": str(Path(__file__).parent)} | environment
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(code)], env=settings, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout

@@ -1,0 +1,187 @@
+"""The disk cache: never stale, never in the way, nobody else's code. Each test in processes of their own."""
+
+import shutil
+import warnings
+from pathlib import Path
+
+import pytest
+
+import jitloss
+import jitloss_kernels
+from jitloss_kernels import cache
+from problems import fresh, needs_jit
+
+CALL = """
+    import warnings
+    warnings.simplefilter("always")
+    with warnings.catch_warnings(record=True) as caught:
+        import jitloss
+        loss, dW = jitloss.svm_loss([[0.0, 0.0, 0.0]], [[1.0]], [1], implementation="jit")
+        again = jitloss.svm_loss([[0.0, 0.0, 0.0]], [[1.0]], [1], implementation="jit")[0]
+    from jitloss_kernels import lanes
+    stats = [kernel.serial.stats for kernel in (lanes.run_lanes, lanes.fold)]
+    hits, misses = (sum(sum(getattr(s, name).values()) for s in stats) for name in ("cache_hits", "cache_misses"))
+    print(loss, hits, misses, len(caught), *(str(w.message).replace(" ", "_") for w in caught))
+"""
+RIGHT = "2.0"  # two margins of 1
+
+
+def call(folder, **environment) -> list[str]:
+    """Loss, cache hits, cache misses, number of warnings, warnings."""
+    return fresh(CALL, NUMBA_CACHE_DIR=str(folder), **environment).split()
+
+
+@pytest.fixture
+def copy(tmp_path) -> Path:
+    """A copy of both packages that a test may edit."""
+    for package in (jitloss, jitloss_kernels):
+        source = Path(package.__file__).parent
+        shutil.copytree(source, tmp_path / "copy" / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "copy"
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+@needs_jit
+def test_a_second_process_compiles_nothing(tmp_path):
+    assert call(tmp_path) == [RIGHT, "0", "2", "0"]
+    assert call(tmp_path) == [RIGHT, "2", "0", "0"]
+    assert len(list((tmp_path / "jitloss").iterdir())) == 2
+
+
+@needs_jit
+def test_an_edited_callee_in_another_file_is_seen(copy, tmp_path):
+    """The kernel is in lanes.py, the margin in loops.py; numba's own cache would serve the old one."""
+    packages = {"PYTHONPATH": str(copy)}
+    assert call(tmp_path, **packages) == [RIGHT, "0", "2", "0"]
+    edit(copy / "jitloss_kernels" / "loops.py", "margin = scores[j] - correct + 1", "margin = scores[j] - correct + 3")
+    assert call(tmp_path, **packages) == ["6.0", "0", "2", "0"]
+
+
+@needs_jit
+def test_a_changed_option_is_seen(copy, tmp_path):
+    """Options are part of the key, beside the source that spells them."""
+    packages = {"PYTHONPATH": str(copy)}
+    assert call(tmp_path, **packages) == [RIGHT, "0", "2", "0"]
+    edit(copy / "jitloss_kernels" / "jit.py", '"error_model": "numpy"', '"error_model": "python"')
+    assert call(tmp_path, **packages) == [RIGHT, "0", "2", "0"]
+    assert call(tmp_path, **packages) == [RIGHT, "2", "0", "0"]
+
+
+@needs_jit
+def test_another_cpu_or_setting_is_another_entry(tmp_path):
+    """Code for one CPU, or without bounds checks, is not served to the other."""
+    call(tmp_path)
+    for setting in (
+        {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""},
+        {"NUMBA_BOUNDSCHECK": "1"},
+        {"NUMBA_OPT": "1"},
+    ):
+        assert call(tmp_path, **setting)[:3] == [RIGHT, "0", "2"]
+        assert call(tmp_path, **setting)[:3] == [RIGHT, "2", "0"]
+
+
+@needs_jit
+@pytest.mark.parametrize("damage", ["truncated", "garbled", "empty", "another's", "a folder"])
+def test_a_damaged_file_is_compiled_again(tmp_path, damage):
+    """And mended, where it can be."""
+    call(tmp_path)
+    one, two = sorted((tmp_path / "jitloss").iterdir())
+    content = bytearray(one.read_bytes())
+    if damage == "truncated":
+        one.write_bytes(content[: len(content) // 2])
+    elif damage == "garbled":
+        content[len(content) // 2] ^= 1
+        one.write_bytes(content)
+    elif damage == "empty":
+        one.write_bytes(b"")
+    elif damage == "another's":
+        one.write_bytes(b"some other program's file, with enough bytes to hold a checksum of its own, and more")
+    else:
+        one.unlink()
+        one.mkdir()
+    assert call(tmp_path)[:3] == [RIGHT, "1", "1"]
+    if damage != "a folder":
+        assert call(tmp_path) == [RIGHT, "2", "0", "0"]
+    assert two.exists()
+
+
+def test_any_flipped_bit_is_noticed():
+    payload = bytes(range(256))
+    sealed = cache.seal(payload)
+    assert cache.unseal(sealed) == payload
+    for position in range(len(sealed)):
+        broken = bytearray(sealed)
+        broken[position] ^= 1
+        with pytest.raises(ValueError, match="not an intact"):
+            cache.unseal(bytes(broken))
+
+
+@needs_jit
+def test_no_folder_to_write_to(tmp_path):
+    """One warning, the result all the same. A file stands where each folder would be: not even root can write there."""
+    wall = tmp_path / "file"
+    wall.touch()
+    loss, _, _, count, warning = call(wall / "a", XDG_CACHE_HOME=str(wall / "b"), HOME=str(wall / "c"))
+    assert (loss, count) == (RIGHT, "1")
+    assert "no_folder_for_compiled_code_is_writable" in warning
+
+
+@needs_jit
+def test_a_full_disk(tmp_path):
+    """What cannot be saved is used from memory; one warning, and no part of a file stays."""
+    full = CALL.replace("import jitloss\n", """import jitloss, os
+        from jitloss_kernels import cache
+        def replace(source, target): raise OSError(28, "No space left on device")
+        cache.os.replace = replace
+""", 1)  # fmt: skip
+    loss, hits, misses, count, *warning = fresh(full, NUMBA_CACHE_DIR=str(tmp_path)).split()
+    assert (loss, hits, misses) == (RIGHT, "0", "2")
+    assert (count, "No_space_left" in warning[0]) == ("1", True)
+    assert not list((tmp_path / "jitloss").iterdir())
+
+
+@needs_jit
+@pytest.mark.parametrize("weak", ["", "jitloss"])
+def test_a_folder_that_others_can_write_to_is_not_used(tmp_path, weak):
+    """It is unpickled, so it is code: warn, and use the user's own."""
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    (theirs / "jitloss").mkdir(parents=True)
+    (theirs / weak).chmod(0o777)
+    loss, hits, misses, count, warning = call(theirs, XDG_CACHE_HOME=str(ours))
+    assert (loss, hits, misses, count) == (RIGHT, "0", "2", "1")
+    assert "can_be_written_by_others" in warning
+    assert not list((theirs / "jitloss").iterdir())
+    assert len(list((ours / "jitloss").iterdir())) == 2
+
+
+def test_the_folder_is_private(tmp_path, monkeypatch):
+    """Made for its user alone."""
+    monkeypatch.setattr(cache.config, "CACHE_DIR", str(tmp_path / "new"))
+    assert cache.folder.__wrapped__() == tmp_path / "new" / "jitloss"
+    assert (tmp_path / "new" / "jitloss").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "entry"
+    cache.write_whole(path, b"old")
+    monkeypatch.setattr(cache.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        cache.write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_numba_without_the_hook(monkeypatch):
+    """Compiled in memory, with one warning."""
+    monkeypatch.setattr(cache, "HOOK", False)
+    cache.warn_once.cache_clear()
+    with pytest.warns(RuntimeWarning, match="no hook for a disk cache"):
+        cache.DiskCache.attach(object())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cache.DiskCache.attach(object())

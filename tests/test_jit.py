@@ -1,0 +1,72 @@
+"""jit.py: options in one place, fast but honest."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import jitloss
+import jitloss_kernels
+from jitloss_kernels import jit
+from problems import needs_jit
+
+OPTION = re.compile(r"\b(fastmath|parallel|cache|nogil|boundscheck|error_model|inline|forceinline)\s*=")
+
+
+def test_numba_options_are_spelled_in_jit_py_alone():
+    for package in (jitloss, jitloss_kernels):
+        for path in Path(package.__file__).parent.rglob("*.py"):
+            if path.name != "jit.py":
+                assert not OPTION.search(path.read_text()), path
+
+
+def test_fastmath_keeps_nan_and_infinity():
+    """Order may change; NaN, infinity, division and functions may not."""
+    assert {"reassoc", "contract", "nsz"} == jit.REORDER
+
+
+@needs_jit
+def test_a_kernel_divides_by_zero_and_sees_nan():
+    """IEEE 754, not an exception, and no comparison folded away."""
+
+    @jit.Kernel
+    def kernel(a):
+        total = a.dtype.type(0)
+        for i in range(len(a)):
+            total += a[i] / a[0]
+        return total, total != total
+
+    for a, expected in ((np.array([0.0, 1.0]), True), (np.array([1.0, np.inf]), False)):
+        total, is_nan = kernel.serial(a)
+        assert is_nan is expected
+        assert np.isnan(total) is np.bool_(expected)
+
+
+@needs_jit
+def test_lane_functions_are_kept_out_of_line():
+    """`out_of_line` reaches LLVM as `noinline`."""
+
+    @jit.helper
+    def callee(x):
+        jit.out_of_line()
+        return x + 1
+
+    @jit.Kernel
+    def kernel(x):
+        return callee(x)
+
+    assert kernel.serial(1) == 2
+    ir = callee.inspect_llvm(callee.signatures[0])
+    assert re.search(r"attributes #\d+ = \{[^}]*noinline", ir)
+
+
+@needs_jit
+@pytest.mark.parametrize("way", ["serial", "parallel"])
+def test_a_kernel_is_compiled_once_for_each_way(way):
+    @jit.Kernel
+    def kernel(x):
+        return x + 1
+
+    assert getattr(kernel, way) is getattr(kernel, way)
+    assert getattr(kernel, way).targetoptions["parallel"] is (way == "parallel")

@@ -1,0 +1,167 @@
+"""Threading layers, forks, thread masks: what a host program sees of our launches."""
+
+import pytest
+
+from jitloss_kernels import threads
+from problems import fresh, needs_jit
+
+SETUP = """
+    import os, sys, threading
+    import numba, numpy as np
+    import jitloss
+    from jitloss_kernels import lanes, threads
+    from problems import make, assert_same_bits
+    W, X, y = make((2000, 200, 10))
+    def loss(n_threads=None): return jitloss.softmax_loss(W, X, y, 0.1, wrt=("W", "X"), n_threads=n_threads)
+    assert lanes.lane_count(*X.shape, 10) > 1
+"""
+LAYERS = ["tbb", "omp", "workqueue"]
+
+
+def on_layer(layer: str, code: str) -> str:
+    """Run `code` with a pool of 4 on `layer`; tbb is found without being named."""
+    if layer == "tbb" and not threads.load_tbb():
+        pytest.skip("tbb is not installed")
+    setting = {} if layer == "tbb" else {"NUMBA_THREADING_LAYER": layer}
+    return fresh(SETUP + code, NUMBA_NUM_THREADS="4", **setting)
+
+
+@needs_jit
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_layer_is_the_one_asked_for(layer):
+    """And numba's own settings are as they were."""
+    on_layer(layer, f"""
+    before = numba.config.THREADING_LAYER
+    loss()
+    assert numba.threading_layer() == {layer!r}
+    assert numba.config.THREADING_LAYER == before
+    assert jitloss.info()["threading_layer"] == {layer!r}
+    """)  # fmt: skip
+
+
+@needs_jit
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_callers_mask_is_kept(layer):
+    """A call on 1, 2 or too many threads leaves numba's mask as it was; without n_threads the mask is the limit."""
+    on_layer(layer, """
+    from jitloss_kernels.jit import Kernel
+    @Kernel
+    def mask():
+        return numba.get_num_threads()
+    once = loss()
+    numba.set_num_threads(3)
+    for n_threads in (1, 2, 4, 99, None):
+        assert_same_bits(loss(n_threads), once)
+        assert numba.get_num_threads() == 3
+    assert threads.launch(mask, 8, None, ()) == 3
+    assert threads.launch(mask, 8, 99, ()) == 4     # held to the pool
+    try:
+        threads.launch(mask, 8, 2, ("one argument too many",))
+    except TypeError:
+        assert numba.get_num_threads() == 3
+    else:
+        raise AssertionError
+    """)  # fmt: skip
+
+
+@needs_jit
+@pytest.mark.parametrize("layer", LAYERS)
+def test_eight_python_threads_at_once(layer):
+    """Right on every layer: no abort, no deadlock."""
+    on_layer(layer, """
+    once, wrong = loss(), []
+    def work():
+        for _ in range(20):
+            try:
+                assert_same_bits(loss(), once)
+            except BaseException as error:
+                wrong.append(error)
+    crowd = [threading.Thread(target=work) for _ in range(8)]
+    [t.start() for t in crowd]; [t.join() for t in crowd]
+    assert not wrong, wrong
+    """)  # fmt: skip
+
+
+@needs_jit
+@pytest.mark.parametrize("layer", LAYERS)
+def test_fork_after_a_call_and_again_in_the_child(layer):
+    """Child and grandchild compute the same bits; neither is killed nor hangs."""
+    on_layer(layer, """
+    once = loss()
+    def in_a_child(work):
+        child = os.fork()
+        if child == 0:
+            try:
+                work()
+            except BaseException as error:
+                print(error, file=sys.stderr)
+                os._exit(1)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    def again():
+        assert_same_bits(loss(), once)
+    def twice():
+        again()
+        in_a_child(again)
+    in_a_child(again)
+    in_a_child(twice)
+    again()
+    """)  # fmt: skip
+
+
+@needs_jit
+def test_a_fork_while_another_thread_holds_the_turn():
+    """The lock that makes launches on workqueue take turns is new in the child."""
+    on_layer("workqueue", """
+    once = loss()
+    with threads._turns:
+        child = os.fork()
+        if child == 0:
+            assert_same_bits(loss(), once)
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    """)  # fmt: skip
+
+
+@needs_jit
+def test_small_problems_start_no_threads():
+    """One lane, or one thread, is an ordinary function call."""
+    fresh(SETUP + """
+    jitloss.softmax_loss(W, X[:5], y[:5])
+    loss(1)
+    assert threads.running_layer() is None
+    """)  # fmt: skip
+
+
+@needs_jit
+def test_a_layer_that_runs_already_is_kept():
+    """Another package's choice stands, and no second runtime is loaded beside it."""
+    on_layer("workqueue", """
+    numba.get_num_threads()
+    called = []
+    threads.load_tbb = lambda: called.append(1)
+    loss()
+    assert numba.threading_layer() == "workqueue" and not called
+    """)  # fmt: skip
+
+
+def test_tbb_is_not_needed(monkeypatch):
+    """Without the package, or with one too old, numba chooses as it always does."""
+
+    def missing(name):
+        raise threads.importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(threads.importlib.metadata, "files", missing)
+    monkeypatch.setattr(threads.sys, "prefix", "/nowhere")
+    monkeypatch.setattr(threads.site, "getuserbase", lambda: "/nowhere")
+    assert threads.load_tbb() is False
+
+
+def test_a_tbb_that_is_too_old_is_passed_over(monkeypatch):
+    class Old:
+        def TBB_runtime_interface_version(self):
+            return 12050
+
+    monkeypatch.setattr(threads, "_tbb_candidates", lambda: iter(["old"]))
+    monkeypatch.setattr(threads.ctypes, "CDLL", lambda path: Old())
+    assert threads.load_tbb() is False
