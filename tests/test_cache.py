@@ -75,7 +75,7 @@ def test_a_changed_option_is_seen(copy, tmp_path):
 @needs_jit
 def test_another_cpu_or_setting_is_another_entry(tmp_path):
     """Code for one CPU, or without bounds checks, is not served to the other."""
-    call(tmp_path)
+    call(tmp_path, NUMBA_BOUNDSCHECK="0")
     for setting in (
         {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""},
         {"NUMBA_BOUNDSCHECK": "1"},

@@ -29,7 +29,7 @@ def test_compare_on_a_shape(brief, capsys, tmp_path):
     assert cli.main(arguments) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for text in ("svm · 60x20x3 60×20×3", "softmax · 60x20x3", "× NumPy", "2.00 s", "0.50 s", "calls"):
+    for text in ("svm · 60×20×3 · generated", "softmax · 60×20×3", "× NumPy", "2.00 s", "0.50 s", "calls"):
         assert text in out
     assert not any(line != line.rstrip() for line in out.splitlines())
     found = json.loads(figures.read_text())

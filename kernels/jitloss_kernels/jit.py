@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 import numba
+import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
 
@@ -53,9 +54,10 @@ class Kernel:
         return self._compile(parallel=True)
 
     def _compile(self, parallel: bool) -> Callable[..., Any]:
+        if numba.config.DISABLE_JIT:  # Python runs the source, as silent about NaN as machine code is
+            return np.errstate(invalid="ignore", over="ignore")(self.python)
         dispatcher = numba.njit(parallel=parallel, **OPTIONS)(self.python)
-        if not numba.config.DISABLE_JIT:  # else njit hands back the Python function
-            DiskCache.attach(dispatcher)
+        DiskCache.attach(dispatcher)
         return dispatcher
 
 

@@ -178,8 +178,8 @@ def softmax_loss(
     >>> from jitloss import softmax_loss
     >>> W, X = np.zeros((4, 2)), np.ones((3, 4))   # two classes, equally likely
     >>> loss, dW, dX = softmax_loss(W, X, [0, 1, 1], wrt=("W", "X"))
-    >>> round(loss, 6) == round(np.log(2), 6)
-    True
+    >>> round(loss, 6)                             # log 2
+    0.693147
     >>> dW.shape, dX.shape
     ((4, 2), (3, 4))
     """

@@ -51,8 +51,7 @@ def _panel(panel: Any, loss: str, rows: list[Row], groups: list[tuple[str, str]]
         same = [row for row in rows if (row.case, row.dtype) == (case, dtype)]
         if not same:
             continue
-        n_rows, n_features, n_classes = same[0].shape
-        label = f"{case}, {n_rows}×{n_features}×{n_classes}, {dtype}"
+        label = f"{same[0].title}, {dtype}"
         panel.text(
             0.0, place, label, transform=panel.get_yaxis_transform(), fontsize=11, fontweight="bold", va="center"
         )

@@ -46,6 +46,12 @@ class Row:
     first: FirstCall | None = None
 
     @property
+    def title(self) -> str:
+        """Name and shape; a shape that has no name is its own."""
+        shape = "×".join(map(str, self.shape))
+        return shape if self.case.replace("x", "×") == shape else f"{self.case} {shape}"
+
+    @property
     def approximate(self) -> bool:
         """Whether the time was scaled up from fewer rows."""
         return self.measured_rows < self.shape[0]

@@ -21,9 +21,8 @@ def show(report: Report, console: Console) -> None:
     """Print header, tables and what to make of them."""
     for line in header(report):
         console.print(line, highlight=False, soft_wrap=True)
-    for (case, loss), rows in report.tables():
-        n_rows, n_features, n_classes = rows[0].shape
-        title = f"{loss} · {case} {n_rows}×{n_features}×{n_classes} · {rows[0].says}"
+    for (_, loss), rows in report.tables():
+        title = f"{loss} · {rows[0].title} · {rows[0].says}"
         for columns in [SPEED + COSTS] if console.width >= WIDE else [SPEED, COSTS]:
             console.print(_table(title, rows, columns))
     for line in footer(report):
