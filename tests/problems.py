@@ -80,9 +80,11 @@ def layouts(array: np.ndarray, folder: Path) -> Iterator[tuple[str, np.ndarray]]
     yield "memory-mapped", np.memmap(name, array.dtype, "r", shape=array.shape)
 
 
-def fresh(code: str, timeout: float = 120, **environment: str) -> str:
+def check_in_fresh_process(code: str, timeout: float = 120, **environment: str) -> str:
     """Run `code` in a process of its own with the tests' folder on its path; its output. A hang or a crash fails."""
-    settings = os.environ | {"PYTHONPATH": str(Path(__file__).parent)} | environment
+    settings = os.environ | environment
+    path = [settings.get("PYTHONPATH"), str(Path(__file__).parent)]
+    settings["PYTHONPATH"] = os.pathsep.join(filter(None, path))
     done = subprocess.run(
         [sys.executable, "-c", dedent(code)], env=settings, capture_output=True, text=True, timeout=timeout, check=False
     )

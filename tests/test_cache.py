@@ -1,15 +1,17 @@
 """The disk cache: never stale, never in the way, nobody else's code. Each test in processes of their own."""
 
+import functools
 import shutil
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import jitloss
 import jitloss_kernels
-from jitloss_kernels import cache
-from problems import fresh, needs_jit
+from jitloss_kernels import cache, lanes
+from problems import check_in_fresh_process, needs_jit
 
 CALL = """
     import warnings
@@ -28,7 +30,7 @@ RIGHT = "2.0"  # two margins of 1
 
 def call(folder, **environment) -> list[str]:
     """Loss, cache hits, cache misses, number of warnings, warnings."""
-    return fresh(CALL, NUMBA_CACHE_DIR=str(folder), **environment).split()
+    return check_in_fresh_process(CALL, NUMBA_CACHE_DIR=str(folder), **environment).split()
 
 
 @pytest.fixture
@@ -73,16 +75,17 @@ def test_a_changed_option_is_seen(copy, tmp_path):
 
 
 @needs_jit
-def test_another_cpu_or_setting_is_another_entry(tmp_path):
+@pytest.mark.parametrize(
+    "setting",
+    [{"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""}, {"NUMBA_BOUNDSCHECK": "1"}, {"NUMBA_OPT": "1"}],
+    ids=str,
+)
+def test_another_cpu_or_setting_is_another_entry(tmp_path, setting):
     """Code for one CPU, or without bounds checks, is not served to the other."""
-    call(tmp_path, NUMBA_BOUNDSCHECK="0")
-    for setting in (
-        {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""},
-        {"NUMBA_BOUNDSCHECK": "1"},
-        {"NUMBA_OPT": "1"},
-    ):
-        assert call(tmp_path, **setting)[:3] == [RIGHT, "0", "2"]
-        assert call(tmp_path, **setting)[:3] == [RIGHT, "2", "0"]
+    usual = {"NUMBA_BOUNDSCHECK": "0", "NUMBA_OPT": "3"}
+    call(tmp_path, **usual)
+    assert call(tmp_path, **usual | setting)[:3] == [RIGHT, "0", "2"]
+    assert call(tmp_path, **usual | setting)[:3] == [RIGHT, "2", "0"]
 
 
 @needs_jit
@@ -135,11 +138,11 @@ def test_no_folder_to_write_to(tmp_path):
 def test_a_full_disk(tmp_path):
     """What cannot be saved is used from memory; one warning, and no part of a file stays."""
     full = CALL.replace("import jitloss\n", """import jitloss, os
-        from jitloss_kernels import cache
+        from jitloss_kernels import cache, lanes
         def replace(source, target): raise OSError(28, "No space left on device")
         cache.os.replace = replace
 """, 1)  # fmt: skip
-    loss, hits, misses, count, *warning = fresh(full, NUMBA_CACHE_DIR=str(tmp_path)).split()
+    loss, hits, misses, count, *warning = check_in_fresh_process(full, NUMBA_CACHE_DIR=str(tmp_path)).split()
     assert (loss, hits, misses) == (RIGHT, "0", "2")
     assert (count, "No_space_left" in warning[0]) == ("1", True)
     assert not list((tmp_path / "jitloss").iterdir())
@@ -179,9 +182,18 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 def test_a_numba_without_the_hook(monkeypatch):
     """Compiled in memory, with one warning."""
     monkeypatch.setattr(cache, "HOOK", False)
-    cache.warn_once.cache_clear()
+    monkeypatch.setattr(cache, "warn_once", functools.cache(cache.warn_once.__wrapped__))
+    dispatcher = SimpleNamespace(py_func=lanes.fold.python, targetoptions={})
     with pytest.warns(RuntimeWarning, match="no hook for a disk cache"):
-        cache.DiskCache.attach(object())
+        cache.DiskCache.attach(dispatcher)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        cache.DiskCache.attach(object())
+        cache.DiskCache.attach(dispatcher)
+    assert not hasattr(dispatcher, "_cache")
+
+
+def test_kernels_of_others_are_not_cached():
+    """Their sources are not in the digest, so they could go stale."""
+    theirs = SimpleNamespace(py_func=test_any_flipped_bit_is_noticed, targetoptions={}, _cache=None)
+    cache.DiskCache.attach(theirs)
+    assert theirs._cache is None

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("rich")
 
-from jitloss import __version__, cli, data, implementations
+from jitloss import __version__, cli, data, implementations, terminal
 from jitloss.compare import measure, run
 
 
@@ -109,7 +109,7 @@ def test_a_plot_of_an_unknown_kind_is_refused_whole(brief, capsys, tmp_path):
 
 
 def test_a_missing_package_names_the_extra(monkeypatch, capsys):
-    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    monkeypatch.setattr(terminal, "find_spec", lambda name: None)
     assert cli.main(["compare"]) == 2
     assert "this needs rich: pip install 'jitloss[cli]'" in capsys.readouterr().err
 

@@ -17,6 +17,7 @@ from jitloss import data, reference  # noqa: E402
 from jitloss.compare import contenders, first_call, machine, measure, peers, results, run, table  # noqa: E402
 from jitloss.compare.cases import Case  # noqa: E402
 from jitloss.compare.cases import make as make_case  # noqa: E402
+from jitloss.terminal import PLAIN_WIDTH  # noqa: E402
 
 SMALL = measure.Effort(rounds=2, settle=0.001, turn=0.002, python_call=0.002)
 
@@ -181,7 +182,7 @@ def printed(report, width):
     return console.export_text()
 
 
-@pytest.mark.parametrize("width", [table.PLAIN_WIDTH, 80])
+@pytest.mark.parametrize("width", [PLAIN_WIDTH, 80])
 def test_the_table_shows_every_row_and_column(report, width):
     """In one table where there is room, in two where there is not."""
     text = printed(report, width)
@@ -198,7 +199,7 @@ def test_a_wrong_result_is_printed_as_failed(report):
     """In place of its speed, and by name below."""
     machine_part = dict(report.machine)
     wrong = run.Report(machine_part, None, [row([1.0], "numpy"), row([2.0], right=False)])
-    text = printed(wrong, table.PLAIN_WIDTH)
+    text = printed(wrong, PLAIN_WIDTH)
     assert not wrong.right
     line = next(line for line in text.splitlines() if line.split()[:1] == ["jit"])
     assert line.split()[1] == "FAILED"

@@ -1,12 +1,12 @@
 """`import jitloss` does next to nothing; numba comes with the first call that needs it."""
 
 import jitloss
-from problems import fresh
+from problems import check_in_fresh_process
 
 
 def test_importing_imports_nothing_heavy_and_writes_nothing(tmp_path):
     """No NumPy, no numba, no threads, no files, no setting changed."""
-    fresh("""
+    check_in_fresh_process("""
         import os, sys, threading
         before = dict(os.environ), set(sys.modules), threading.active_count()
         import jitloss
@@ -18,7 +18,7 @@ def test_importing_imports_nothing_heavy_and_writes_nothing(tmp_path):
 
 
 def test_the_numpy_implementation_never_imports_numba():
-    fresh("""
+    check_in_fresh_process("""
         import sys
         import jitloss
         jitloss.svm_loss([[0.0, 0.0]], [[1.0]], [1], wrt=("W", "X"), implementation="numpy")

@@ -5,7 +5,7 @@ import pytest
 
 import jitloss
 from jitloss_kernels import lanes, threads
-from problems import DTYPES, LOSSES, assert_close, assert_same_bits, fresh, make, needs_jit
+from problems import DTYPES, LOSSES, assert_close, assert_same_bits, check_in_fresh_process, make, needs_jit
 
 D, C = 200, 10
 TWO_LANES = 2 * lanes.LANE_FLOPS // (4 * D * C)  # rows that just make two lanes of this shape
@@ -80,6 +80,19 @@ def test_parallel_and_serial_both_run_and_give_the_same_bits(loss, monkeypatch):
     assert_same_bits(parallel, serial)
 
 
+@needs_jit
+def test_a_lane_is_one_function_for_every_launch(tmp_path):
+    """Not inlined: in a parallel and in a serial loop it could be vectorised in two ways."""
+    check_in_fresh_process("""
+        import re
+        import jitloss
+        jitloss.svm_loss([[0.0, 0.0]], [[1.0]], [1])
+        from jitloss_kernels import lanes
+        llvm = lanes.one_lane.inspect_llvm(lanes.one_lane.signatures[0])
+        assert re.search(r"attributes #[0-9]+ = [{][^}]*noinline", llvm)
+    """, NUMBA_CACHE_DIR=str(tmp_path))  # fmt: skip
+
+
 BITS = """
     import numba, numpy as np
     from problems import make, assert_same_bits
@@ -116,7 +129,7 @@ def test_same_bits_for_any_number_of_threads_on_any_layer():
         if layer == "tbb" and not threads.load_tbb():
             continue
         setting = {} if layer == "tbb" else {"NUMBA_THREADING_LAYER": layer}
-        outputs.add(fresh(BITS.replace("LAYER", repr(layer)), NUMBA_NUM_THREADS="8", **setting))
+        outputs.add(check_in_fresh_process(BITS.replace("LAYER", repr(layer)), NUMBA_NUM_THREADS="8", **setting))
         layers.append(layer)
     assert len(layers) >= 2
     assert len(outputs) == 1

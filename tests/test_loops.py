@@ -5,7 +5,7 @@ import pytest
 
 import jitloss
 from jitloss_kernels import loops
-from problems import DTYPES, LOSSES, assert_close, fresh, make
+from problems import DTYPES, LOSSES, assert_close, check_in_fresh_process, make
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -38,7 +38,7 @@ def test_a_range_of_rows_adds_to_dW_and_writes_its_rows_of_dX_alone(loss):
 
 def test_nothing_is_compiled_for_the_loop():
     """The loop runs in a process that never imports numba."""
-    fresh("""
+    check_in_fresh_process("""
         import sys
         import jitloss
         loss, dW = jitloss.softmax_loss([[0.0, 0.0]], [[1.0]], [1], implementation="loop")

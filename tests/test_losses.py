@@ -128,6 +128,14 @@ def test_one_class(loss, name):
 
 
 @pytest.mark.parametrize("name", IMPLEMENTATIONS)
+def test_a_margin_of_exactly_zero_costs_nothing(name):
+    """s = (2, 1), label 0: the margin is 0, neither the loss nor the gradient counts it."""
+    loss, dW = jitloss.svm_loss([[2.0, 1.0]], [[1.0]], [0], implementation=name)
+    assert loss == 0
+    assert not dW.any()
+
+
+@pytest.mark.parametrize("name", IMPLEMENTATIONS)
 def test_shifting_all_scores_changes_nothing(name):
     """Adding a constant to every class's score of a sample leaves loss and dW as they were."""
     W, X, y = make((20, 5, 4))

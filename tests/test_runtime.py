@@ -6,7 +6,7 @@ import numpy
 import pytest
 
 import jitloss
-from problems import JIT_DISABLED, fresh, needs_jit
+from problems import JIT_DISABLED, check_in_fresh_process, needs_jit
 
 
 def test_info():
@@ -26,7 +26,7 @@ def test_info_follows_the_cpu_that_numba_compiles_for(cpu, bits):
     """haswell has AVX2 but no AVX-512; generic x86-64 has SSE2 alone."""
     if platform.machine() not in ("x86_64", "AMD64"):
         pytest.skip("these CPUs are x86-64")
-    out = fresh(
+    out = check_in_fresh_process(
         "import jitloss; print(jitloss.info()['cpu'], jitloss.info()['simd_bits'])",
         NUMBA_CPU_NAME=cpu,
         NUMBA_CPU_FEATURES="" if cpu == "generic" else "+avx,+avx2,+fma",
@@ -37,7 +37,7 @@ def test_info_follows_the_cpu_that_numba_compiles_for(cpu, bits):
 @needs_jit
 def test_warmup_leaves_nothing_to_compile(tmp_path):
     """After it, no call of any size compiles."""
-    fresh("""
+    check_in_fresh_process("""
         import jitloss, numpy as np
         assert set(jitloss.warmup()) == {(l, d) for l in ("svm", "softmax") for d in ("float32", "float64")}
         from jitloss_kernels import lanes, threads

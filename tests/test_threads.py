@@ -3,7 +3,7 @@
 import pytest
 
 from jitloss_kernels import threads
-from problems import fresh, needs_jit
+from problems import check_in_fresh_process, needs_jit
 
 SETUP = """
     import os, sys, threading
@@ -18,19 +18,19 @@ SETUP = """
 LAYERS = ["tbb", "omp", "workqueue"]
 
 
-def on_layer(layer: str, code: str) -> str:
+def check_on_layer(layer: str, code: str) -> str:
     """Run `code` with a pool of 4 on `layer`; tbb is found without being named."""
     if layer == "tbb" and not threads.load_tbb():
         pytest.skip("tbb is not installed")
     setting = {} if layer == "tbb" else {"NUMBA_THREADING_LAYER": layer}
-    return fresh(SETUP + code, NUMBA_NUM_THREADS="4", **setting)
+    return check_in_fresh_process(SETUP + code, NUMBA_NUM_THREADS="4", **setting)
 
 
 @needs_jit
 @pytest.mark.parametrize("layer", LAYERS)
 def test_the_layer_is_the_one_asked_for(layer):
     """And numba's own settings are as they were."""
-    on_layer(layer, f"""
+    check_on_layer(layer, f"""
     before = numba.config.THREADING_LAYER
     loss()
     assert numba.threading_layer() == {layer!r}
@@ -43,7 +43,7 @@ def test_the_layer_is_the_one_asked_for(layer):
 @pytest.mark.parametrize("layer", LAYERS)
 def test_the_callers_mask_is_kept(layer):
     """A call on 1, 2 or too many threads leaves numba's mask as it was; without n_threads the mask is the limit."""
-    on_layer(layer, """
+    check_on_layer(layer, """
     from jitloss_kernels.jit import Kernel
     @Kernel
     def mask():
@@ -68,7 +68,7 @@ def test_the_callers_mask_is_kept(layer):
 @pytest.mark.parametrize("layer", LAYERS)
 def test_eight_python_threads_at_once(layer):
     """Right on every layer: no abort, no deadlock."""
-    on_layer(layer, """
+    check_on_layer(layer, """
     once, wrong = loss(), []
     def work():
         for _ in range(20):
@@ -86,7 +86,7 @@ def test_eight_python_threads_at_once(layer):
 @pytest.mark.parametrize("layer", LAYERS)
 def test_fork_after_a_call_and_again_in_the_child(layer):
     """Child and grandchild compute the same bits; neither is killed nor hangs."""
-    on_layer(layer, """
+    check_on_layer(layer, """
     once = loss()
     def in_a_child(work):
         child = os.fork()
@@ -112,7 +112,7 @@ def test_fork_after_a_call_and_again_in_the_child(layer):
 @needs_jit
 def test_a_fork_while_another_thread_holds_the_turn():
     """The lock that makes launches on workqueue take turns is new in the child."""
-    on_layer("workqueue", """
+    check_on_layer("workqueue", """
     once = loss()
     with threads._turns:
         child = os.fork()
@@ -126,7 +126,7 @@ def test_a_fork_while_another_thread_holds_the_turn():
 @needs_jit
 def test_small_problems_start_no_threads():
     """One lane, or one thread, is an ordinary function call."""
-    fresh(SETUP + """
+    check_in_fresh_process(SETUP + """
     jitloss.softmax_loss(W, X[:5], y[:5])
     loss(1)
     assert threads.running_layer() is None
@@ -136,7 +136,7 @@ def test_small_problems_start_no_threads():
 @needs_jit
 def test_a_layer_that_runs_already_is_kept():
     """Another package's choice stands, and no second runtime is loaded beside it."""
-    on_layer("workqueue", """
+    check_on_layer("workqueue", """
     numba.get_num_threads()
     called = []
     threads.load_tbb = lambda: called.append(1)

@@ -53,7 +53,12 @@ class DiskCache(_Cache):
 
     @classmethod
     def attach(cls, dispatcher: Any) -> None:
-        """Give `dispatcher` a cache on disk, or warn once where this numba has no place for one."""
+        """Give `dispatcher` a cache on disk, or warn once where this numba has no place for one.
+
+        Only kernels of this package: an entry's name digests the sources of this package and of no other.
+        """
+        if dispatcher.py_func.__module__.partition(".")[0] != __package__:
+            return
         if not HOOK or not hasattr(dispatcher, "_cache"):
             warn_once("this version of numba offers no hook for a disk cache; each process compiles for itself")
             return

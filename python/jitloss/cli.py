@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from importlib.util import find_spec
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__, data
+from .terminal import Refused, console, progress_bar, require, write_whole
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-
-EXTRAS = {"rich": "cli", "matplotlib": "cli", "threadpoolctl": "cli"}
-
-
-class Refused(Exception):
-    """A request that cannot be carried out; the message says why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -107,16 +96,16 @@ def run_compare(options: argparse.Namespace) -> int:
         effort=QUICK if options.quick else FULL,
         first_calls=1 if options.quick else 3,
     )
-    with _progress(plan.steps) as step:
+    with progress_bar(plan.steps) as step:
         report = compare(plan, step)
-    with _console() as console:
-        show(report, console)
+    with console() as output:
+        show(report, output)
     if options.json:
-        _write(options.json, lambda path: path.write_text(json.dumps(report.as_dict(), indent=1) + "\n"))
+        write_whole(options.json, lambda path: path.write_text(json.dumps(report.as_dict(), indent=1) + "\n"))
     if options.plot:
         from .compare.plot import draw
 
-        _write(options.plot, lambda path: draw(report, path))
+        write_whole(options.plot, lambda path: draw(report, path))
     return 0 if report.right else 1
 
 
@@ -169,9 +158,9 @@ def run_check(options: argparse.Namespace) -> int:
         style = None if row.passed else "bold red"
         table.add_row(row.loss, row.implementation, row.dtype, shape, *errors, verdict, style=style)
     failed = sum(not row.passed for row in checks)
-    with _console() as console:
-        console.print(table)
-        console.print(f"{len(checks) - failed} of {len(checks)} checks passed", highlight=False)
+    with console() as output:
+        output.print(table)
+        output.print(f"{len(checks) - failed} of {len(checks)} checks passed", highlight=False)
     return 1 if failed else 0
 
 
@@ -190,58 +179,3 @@ def run_warmup(options: argparse.Namespace) -> int:
     for (loss, dtype), seconds in warmup().items():
         print(f"{loss:8} {dtype:8} {seconds:6.2f} s")
     return 0
-
-
-def require(*packages: str) -> None:
-    """Refuse, naming the extra to install, where an optional package is missing."""
-    for name in packages:
-        if find_spec(name) is None:
-            raise Refused(f"this needs {name}: pip install 'jitloss[{EXTRAS[name]}]'")
-
-
-@contextmanager
-def _console() -> Iterator[Console]:
-    """A console on standard output; where that is no terminal, plain text of a fixed width, no line padded."""
-    from rich.console import Console
-
-    from .compare.table import PLAIN_WIDTH
-
-    if sys.stdout.isatty():
-        yield Console()
-        return
-    console = Console(file=io.StringIO(), width=PLAIN_WIDTH, no_color=True, emoji=False)
-    yield console
-    for line in console.file.getvalue().splitlines():  # type: ignore[attr-defined]
-        print(line.rstrip())
-
-
-@contextmanager
-def _progress(steps: int) -> Iterator[Callable[[str], None]]:
-    """A progress bar on standard error, and only where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("starting", total=steps)
-
-        def step(says: str) -> None:
-            progress.update(task, description=says, advance=1)
-
-        yield step
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file whole or not at all."""
-    try:
-        with tempfile.TemporaryDirectory(dir=path.absolute().parent) as folder:
-            part = Path(folder) / path.name
-            write(part)
-            os.replace(part, path)
-    except (OSError, ValueError) as error:  # ValueError: a suffix that matplotlib does not know
-        raise Refused(f"{path} could not be written: {error}") from None

@@ -11,7 +11,6 @@ from rich.table import Table
 from .results import Row
 from .run import Report
 
-PLAIN_WIDTH = 140  # where the output is no terminal
 WIDE = 128  # from this width on, one table holds every column
 
 Cell = Callable[[Row, dict[str, Row]], str]
