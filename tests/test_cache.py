@@ -1,6 +1,7 @@
 """The disk cache: never stale, never in the way, nobody else's code. Each test in processes of their own."""
 
 import functools
+import os
 import shutil
 import warnings
 from pathlib import Path
@@ -65,6 +66,23 @@ def test_an_edited_callee_in_another_file_is_seen(copy, tmp_path):
 
 
 @needs_jit
+def test_a_file_edited_while_a_process_runs_is_not_mistaken_for_what_runs(copy, tmp_path):
+    """Imported, then edited, then compiled: that code is not kept under the new source's name."""
+    loops, packages = copy / "jitloss_kernels" / "loops.py", {"PYTHONPATH": str(copy)}
+    early = f"""
+        import jitloss
+        problem = [[0.0, 0.0, 0.0]], [[1.0]], [1]
+        assert jitloss.svm_loss(*problem, implementation="loop")[0] == 2
+        path = {str(loops)!r}
+        text = open(path).read().replace("- correct + 1", "- correct + 3")
+        open(path, "w").write(text)
+        assert jitloss.svm_loss(*problem, implementation="jit")[0] == 2
+    """
+    check_in_fresh_process(early, NUMBA_CACHE_DIR=str(tmp_path), **packages)
+    assert call(tmp_path, **packages) == ["6.0", "0", "2", "0"]
+
+
+@needs_jit
 def test_a_changed_option_is_seen(copy, tmp_path):
     """Options are part of the key, beside the source that spells them."""
     packages = {"PYTHONPATH": str(copy)}
@@ -113,6 +131,29 @@ def test_a_damaged_file_is_compiled_again(tmp_path, damage):
     assert two.exists()
 
 
+def test_another_version_is_another_entry(monkeypatch):
+    """Of numba, llvmlite or Python."""
+    before = cache.environment.__wrapped__()
+    for owner, name, value in ((cache.numba, "__version__", "0.99"), (cache.llvmlite, "__version__", "0.99")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, value)
+            assert cache.environment.__wrapped__() != before
+    with monkeypatch.context() as patch:
+        patch.setattr(cache.sys, "version_info", (3, 99, 0))
+        other = cache.environment.__wrapped__()
+    assert other != before
+
+
+def test_without_sources_nothing_is_kept(monkeypatch):
+    """In a zip there is nothing to digest, so nothing to tell one version's code from another's."""
+    entry = cache.DiskCache(lanes.fold.python, {})
+    codegen = SimpleNamespace(magic_tuple=tuple)
+    assert entry._path("sig", codegen) is not None
+    monkeypatch.setattr(cache.sources, "IMPORTED", None)
+    monkeypatch.setattr(cache.sources, "digest", lambda: None)
+    assert entry._path("sig", codegen) is None
+
+
 def test_any_flipped_bit_is_noticed():
     payload = bytes(range(256))
     sealed = cache.seal(payload)
@@ -131,7 +172,7 @@ def test_no_folder_to_write_to(tmp_path):
     wall.touch()
     loss, _, _, count, warning = call(wall / "a", XDG_CACHE_HOME=str(wall / "b"), HOME=str(wall / "c"))
     assert (loss, count) == (RIGHT, "1")
-    assert "no_folder_for_compiled_code_is_writable" in warning
+    assert "no_folder_for_compiled_code" in warning
 
 
 @needs_jit
@@ -160,6 +201,31 @@ def test_a_folder_that_others_can_write_to_is_not_used(tmp_path, weak):
     assert "can_be_written_by_others" in warning
     assert not list((theirs / "jitloss").iterdir())
     assert len(list((ours / "jitloss").iterdir())) == 2
+
+
+@needs_jit
+def test_a_user_without_a_home(tmp_path):
+    """The named folder serves; without one there is a warning and no crash."""
+    homeless = CALL.replace("import jitloss\n", """import jitloss
+        from jitloss_kernels import cache
+        def user_folder(): raise RuntimeError("Could not determine home directory.")
+        cache.user_folder = user_folder
+""", 1)  # fmt: skip
+    assert check_in_fresh_process(homeless, NUMBA_CACHE_DIR=str(tmp_path)).split() == [RIGHT, "0", "2", "0"]
+    assert check_in_fresh_process(homeless, NUMBA_CACHE_DIR="").split()[:4] == [RIGHT, "0", "2", "1"]
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="permissions of POSIX")
+def test_a_group_friendly_umask(tmp_path, monkeypatch):
+    """Folders made for the cache are the user's own under any umask."""
+    monkeypatch.setattr(cache.config, "CACHE_DIR", str(tmp_path / "not" / "there" / "yet"))
+    before = os.umask(0o002)
+    try:
+        place = cache.folder.__wrapped__()
+    finally:
+        os.umask(before)
+    assert place == tmp_path / "not" / "there" / "yet" / "jitloss"
+    assert all(above.stat().st_mode & 0o777 == 0o700 for above in (place, *list(place.parents)[:3]))
 
 
 def test_the_folder_is_private(tmp_path, monkeypatch):

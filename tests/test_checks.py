@@ -131,8 +131,39 @@ def test_out_that_overlaps_is_not_written():
     assert call(W=interleaved[:, ::2], out=interleaved[:, 1::2])[1].any()
 
 
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_out_that_overlaps_an_input_of_the_other_byte_order(implementation):
+    """What is converted for the kernel is the caller's memory all the same."""
+    swapped, labels = W.astype(">f8"), Y.astype(">i8")
+    for changes in ({"W": swapped, "out": swapped.view("<f8")}, {"y": labels, "W": W[:1], "X": X[:, :1]}):
+        changes.setdefault("out", labels.view("<f8")[:4].reshape(1, 4))
+        with pytest.raises(ValueError, match="overlaps"):
+            call(implementation, **changes)
+    assert (swapped == W).all()
+    assert (labels == Y).all()
+
+
+def test_out_that_overlaps_itself_or_is_masked():
+    """Several entries in one place in memory cannot hold several numbers."""
+    for strides in ((0, 8), (24, 8), (8, 8), (-8, 8), (16, 8), (8, 16)):
+        folded = np.lib.stride_tricks.as_strided(np.zeros(100)[50:], (3, 4), strides)
+        with pytest.raises(ValueError, match="overlaps itself"):
+            call(out=folded)
+    with pytest.raises(TypeError, match="without mask"):
+        call(out=np.ma.zeros((3, 4)))
+
+
+def test_labels_are_our_own_before_they_are_checked():
+    """Another thread that writes to y after the check cannot make a kernel read out of bounds."""
+    from jitloss import checks
+
+    problem = checks.problem(W, X, Y, 0.0, 0.5, None, None, None)
+    assert not np.shares_memory(problem.y, Y)
+    assert problem.y.flags.owndata
+
+
 @pytest.mark.parametrize("argument", ["reg", "reg_scale"])
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -1e-9, np.float32(-1), np.array(-2)])
+@pytest.mark.parametrize("value", [10**400, np.nan, np.inf, -np.inf, -1e-9, np.float32(-1), np.array(-2)])
 def test_factor_out_of_range(argument, value):
     with pytest.raises(ValueError, match=f"^{argument} is .*expected a finite number of at least 0"):
         call(**{argument: value})
@@ -143,6 +174,11 @@ def test_factor_out_of_range(argument, value):
 def test_factor_of_the_wrong_kind(argument, value):
     with pytest.raises(TypeError, match=f"^{argument} is .*expected a number"):
         call(**{argument: value})
+
+
+def test_factors_whose_product_is_beyond_every_float():
+    with pytest.raises(ValueError, match=r"^reg_scale \* reg is inf"):
+        call(reg=1e200, reg_scale=1e200)
 
 
 def test_factors_of_any_number_type():
@@ -177,7 +213,15 @@ def test_unknown_gradient(wrt, error):
 
 
 @pytest.mark.parametrize(
-    ("value", "error"), [("fast", ValueError), ("JIT", ValueError), (None, TypeError), (1, TypeError), ([], TypeError)]
+    ("value", "error"),
+    [
+        ("fast", ValueError),
+        ("JIT", ValueError),
+        (None, TypeError),
+        (1, TypeError),
+        ([], TypeError),
+        (np.array(["auto"]), TypeError),
+    ],
 )
 def test_unknown_implementation(value, error):
     with pytest.raises(error, match=r"^implementation is .*'auto', 'loop', 'numpy', 'jit'"):

@@ -19,7 +19,7 @@ def brief(monkeypatch):
     """A comparison that takes a moment."""
     effort = measure.Effort(rounds=1, settle=0.0, turn=0.001, python_call=0.002)
     monkeypatch.setattr(measure, "QUICK", effort)
-    monkeypatch.setattr(run, "first_call", lambda *args: run.FirstCall(2.0, 0.5 if args[4] else None))
+    monkeypatch.setattr(run, "first_call", lambda *args: run.FirstCall(2.0, 0.5 if args[5] else None))
 
 
 def test_compare_on_a_shape(brief, capsys, tmp_path):
@@ -29,11 +29,18 @@ def test_compare_on_a_shape(brief, capsys, tmp_path):
     assert cli.main(arguments) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for text in ("svm · 60×20×3 · generated", "softmax · 60×20×3", "× NumPy", "2.00 s", "0.50 s", "calls"):
+    for text in (
+        "svm · 60×20×3 · generated, seed 0 · jit runs one lane",
+        "softmax · 60×20×3",
+        "× NumPy",
+        "2.00 s",
+        "0.50 s",
+        "calls",
+    ):
         assert text in out
     assert not any(line != line.rstrip() for line in out.splitlines())
     found = json.loads(figures.read_text())
-    assert {row["contender"] for row in found["rows"]} == {"loop", "naive", "numpy", "jit"}
+    assert {row["contender"] for row in found["rows"]} == {"loop", "naive", "numpy", "tuned", "jit"}
     assert all(row["right"] for row in found["rows"])
     assert picture.stat().st_size > 10_000
     assert {path.name for path in tmp_path.iterdir()} == {"f.json", "p.png"}
@@ -81,6 +88,7 @@ def test_a_wrong_result_ends_with_status_1(brief, capsys, monkeypatch):
         (["--data", "cifar10", "nowhere"], "data_batch_1.bin: No such file"),
         (["--against", "tensorflow"], "expected names out of sklearn, torch, jax"),
         (["--threads", "4096"], "numba's pool has"),
+        (["--shape", "1000000000x1000000000x2"], "not enough memory"),
         (["--json", "no/such/folder/f.json"], "there is no folder"),
     ],
 )
@@ -94,7 +102,10 @@ def test_requests_that_cannot_be_carried_out(arguments, message, capsys):
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("arguments", [[], ["--no-such"], ["compare", "--threads", "0"], ["compare", "--threads", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--no-such"], ["compare", "--threads", "0"], ["compare", "--threads", "x"], ["check", "--seed", "-1"]],
+)
 def test_usage(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)
@@ -120,6 +131,23 @@ def test_a_missing_peer_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setattr(peers, "installed", lambda name: False)
     assert cli.main(["compare", "--against", "sklearn"]) == 2
     assert "pip install scikit-learn" in capsys.readouterr().err
+
+
+def test_jax_takes_every_core(monkeypatch, capsys):
+    """Fewer threads on our side would not be equal threads."""
+    from jitloss.compare import machine, peers
+
+    monkeypatch.setattr(peers, "installed", lambda name: True)
+    monkeypatch.setattr(machine, "available_cores", lambda: 64)
+    assert cli.main(["compare", "--against", "jax", "--threads", "1"]) == 2
+    assert "--threads 64" in capsys.readouterr().err
+
+
+def test_output_that_has_no_such_letters():
+    """A stream in another encoding gets a question mark for ×, and keeps its figures."""
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-m", "jitloss", "check"], env=environment, capture_output=True, check=True)
+    assert b"N?D?C" in done.stdout
 
 
 def test_interruption(monkeypatch, capsys):

@@ -2,13 +2,12 @@
 
 import io
 import json
-import statistics
 import time
 
 import numpy as np
 import pytest
 
-from problems import DTYPES, LOSSES, make
+from problems import DTYPES, LOSSES, make, needs_jit
 
 rich_console = pytest.importorskip("rich.console")
 pytest.importorskip("threadpoolctl")
@@ -74,6 +73,17 @@ def test_a_wrong_answer_is_judged_wrong(loss, dtype):
         assert not results.judge(loss, case, wrong).right
 
 
+def test_many_margins_near_the_kink_excuse_no_wrong_factor():
+    """5000 rows with hinges at random: a gradient off by a hundredth is wrong, whatever its dtype."""
+    random = np.random.default_rng(0)
+    X = random.standard_normal((5000, 40)).astype(np.float32)
+    W = (random.standard_normal((40, 100)) / 40**0.5).astype(np.float32)
+    case = Case("", "", W, X, random.integers(0, 100, 5000))
+    value, dW = contenders.by_name("numpy").prepare("svm", case, 1)()
+    assert results.judge("svm", case, (value, dW)).right
+    assert not results.judge("svm", case, (value, dW * np.float32(1.01))).right
+
+
 def test_a_margin_at_the_kink_excuses_one_sample_and_no_more():
     """s_j − s_y + 1 is 0 but for rounding: either side is right, two samples' worth is not."""
     W, X, y = np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([[-1.0, 3.0], [2.0, 1.0]]), np.array([1, 1])
@@ -124,6 +134,13 @@ def test_sides_take_turns_and_the_first_calls_of_a_turn_are_not_counted():
     assert all(value >= 0.001 for values in seconds.values() for value in values)
 
 
+def test_data_beyond_the_dtype_are_refused():
+    """1e300 is infinity in float32; that is nobody's wrong result."""
+    large = data.Data("large", "", np.full((4, 2), 1e300), np.zeros(4, int), 2)
+    with pytest.raises(data.DataError, match="beyond float32"):
+        make_case(large, "float32")
+
+
 def test_affordable_rows():
     """1 ms a row and 20 ms to spend: about 20 rows, never more than there are, never none."""
 
@@ -155,16 +172,24 @@ def test_blas_threads_are_set_and_verified(monkeypatch):
 
 
 def test_first_calls_are_fresh_processes():
-    """Compiling takes longer than loading; what is not kept on disk has no cached figure."""
-    found = first_call.first_call("numpy", "svm", "float64", (50, 20, 3), False, 1)
-    assert 0.01 < found.cold < 60
+    """What is not kept on disk has no cached figure; a process that fails is an error, not a figure."""
+    found = first_call.first_call("numpy", "svm", "float64", (50, 20, 3), 1, 0)
+    assert found.cold > 0
     assert found.cached is None
     with pytest.raises(RuntimeError, match="a fresh process failed"):
-        first_call.first_call("no such contender", "svm", "float64", (50, 20, 3), False, 1)
+        first_call.first_call("no such contender", "svm", "float64", (50, 20, 3), 1, 0)
+
+
+@needs_jit
+def test_first_calls_that_compile_have_a_cached_figure():
+    """The cold process has an empty folder, the others its leavings."""
+    found = first_call.first_call("jit", "svm", "float64", (50, 20, 3), 1, 1)
+    assert found.cold > 0
+    assert found.cached is not None
 
 
 def test_import_cost_is_positive():
-    assert 0 < first_call.import_cost(1) < 10
+    assert first_call.import_cost(1) > 0
 
 
 def test_a_report_is_complete(report):
@@ -231,9 +256,3 @@ def test_the_plot_is_drawn(report, tmp_path, suffix):
     else:
         text = path.read_text()
         assert "float32" in text
-
-
-def test_medians_are_of_all_turns(report):
-    """What is reported is the median of the very samples that are kept."""
-    for found in report.rows:
-        assert found.median == statistics.median(found.seconds)

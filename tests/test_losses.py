@@ -223,6 +223,26 @@ def test_scores_of_ten_thousand(name, dtype):
     assert jitloss.svm_loss(W, X, [1, 2], implementation=name)[0] == (10001 + 0 + 0 + 0) / 2
 
 
+@pytest.mark.parametrize("name", IMPLEMENTATIONS)
+def test_margins_beyond_every_float(name):
+    """s_j − s_y overflows to −inf: not violated, so it costs nothing; +inf costs infinity."""
+    W = np.array([[3e38, -3e38]], np.float32)
+    assert jitloss.svm_loss(W, np.ones((1, 1), np.float32), [0], implementation=name)[0] == 0
+    assert jitloss.svm_loss(W, np.ones((1, 1), np.float32), [1], implementation=name)[0] == np.inf
+
+
+@pytest.mark.parametrize("name", IMPLEMENTATIONS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_one_class_does_not_hide_nan(loss, name):
+    assert np.isnan(FUNCTIONS[loss]([[1.0]], [[np.nan]], [0], implementation=name)[0])
+
+
+@pytest.mark.parametrize("name", IMPLEMENTATIONS)
+def test_without_regularisation_large_weights_cost_nothing(name):
+    """0 · sum(W²) is 0 also where sum(W²) overflows."""
+    assert jitloss.svm_loss([[1e200, 0.0]], [[1e-199]], [0], implementation=name)[0] == 0
+
+
 def test_documentation_names_every_argument():
     """Signature and docstring do not drift apart; both functions share their arguments."""
     import inspect

@@ -145,6 +145,64 @@ def test_a_layer_that_runs_already_is_kept():
     """)  # fmt: skip
 
 
+@needs_jit
+def test_tbb_named_by_the_user_is_found_too():
+    """As with no name at all, pip's library is loaded for numba."""
+    if not threads.load_tbb():
+        pytest.skip("tbb is not installed")
+    for name in ("tbb", "safe", "threadsafe", "forksafe"):
+        check_in_fresh_process(
+            SETUP + "    loss(); assert numba.threading_layer() == 'tbb'",
+            NUMBA_THREADING_LAYER=name,
+            NUMBA_NUM_THREADS="2",
+        )
+
+
+@needs_jit
+def test_a_layer_that_is_not_to_be_had():
+    """One warning, and the lanes run one after the other."""
+    check_in_fresh_process(SETUP + """
+    import warnings
+    def unavailable(): raise ValueError("No threading layer could be loaded.")
+    threads.numba = type("numba", (), {"threading_layer": unavailable, "get_num_threads": unavailable})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        first = loss()
+        assert_same_bits(loss(), first)
+    assert_same_bits(loss(1), first)
+    assert [str(w.message)[:9] for w in caught] == ["jitloss: "], caught
+    """, NUMBA_NUM_THREADS="2")  # fmt: skip
+
+
+@needs_jit
+def test_a_fork_of_a_process_that_ran_numba_on_omp_without_us():
+    """The kernels are imported in the child alone; the pool that they find there has no threads left."""
+    check_in_fresh_process("""
+    import os
+    import numba
+    @numba.njit(parallel=True)
+    def theirs(n):
+        total = 0
+        for i in numba.prange(n):
+            total += i
+        return total
+    theirs(1000)
+    assert numba.threading_layer() == "omp"
+    from problems import make
+    W, X, y = make((2000, 200, 10))
+    child = os.fork()
+    if child == 0:
+        import jitloss
+        jitloss.softmax_loss(W, X, y)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    import jitloss
+    from jitloss_kernels import threads
+    jitloss.softmax_loss(W, X, y)
+    assert not threads._forked_from_omp
+    """, NUMBA_THREADING_LAYER="omp", NUMBA_NUM_THREADS="2")  # fmt: skip
+
+
 def test_tbb_is_not_needed(monkeypatch):
     """Without the package, or with one too old, numba chooses as it always does."""
 

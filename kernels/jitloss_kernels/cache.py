@@ -26,6 +26,8 @@ import llvmlite
 import numba
 from numba.core import config
 
+from . import sources
+
 try:  # private to numba, hence guarded: without these names every process compiles for itself
     from numba.core.caching import _Cache
     from numba.core.compiler import CompileResult
@@ -71,29 +73,27 @@ class DiskCache(_Cache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         target_context.refresh()
-        path = self._path(sig, target_context.codegen())
-        if path is None:
-            return None
         try:
-            payload = unseal(path.read_bytes())
-            return CompileResult._rebuild(target_context, *pickle.loads(payload))
+            path = self._path(sig, target_context.codegen())
+            return path and CompileResult._rebuild(target_context, *pickle.loads(unseal(path.read_bytes())))
         except Exception:  # whatever is wrong with the file, compiling is always right
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        path = self._path(sig, data.codegen)
-        if path is None or data.lifted or data.library.has_dynamic_globals:
-            return
         try:
-            write_whole(path, seal(dumps(data._reduce())))
+            path = self._path(sig, data.codegen)
+            if path is not None and not data.lifted and not data.library.has_dynamic_globals:
+                write_whole(path, seal(dumps(data._reduce())))
         except Exception as error:
-            warn_once(f"compiled code could not be saved in {path.parent} ({error}); it is used from memory")
+            warn_once(f"compiled code could not be saved ({error}); it is used from memory")
 
     def _path(self, sig: Any, codegen: Any) -> Path | None:
-        place = folder() if self._enabled else None
+        """The file of this signature; None where nothing may be kept."""
+        known = sources.IMPORTED is not None and sources.digest() == sources.IMPORTED  # else edited since the import
+        place = folder() if self._enabled and known else None
         if place is None:
             return None
-        key = (environment(), self._origin, self._options, str(sig), codegen.magic_tuple())
+        key = (sources.IMPORTED, environment(), self._origin, self._options, str(sig), codegen.magic_tuple())
         return place / f"{self._origin.rpartition('.')[2]}-{hashlib.sha256(repr(key).encode()).hexdigest()[:40]}.bin"
 
     def enable(self) -> None:
@@ -108,12 +108,9 @@ class DiskCache(_Cache):
 
 @cache
 def environment() -> tuple[Any, ...]:
-    """Everything but function, signature, options and CPU that the machine code depends on."""
-    digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    """Everything but sources, function, signature, options and CPU that the machine code depends on."""
     versions = (numba.__version__, llvmlite.__version__, platform.python_implementation(), sys.version_info[:3])
-    return digest.hexdigest(), versions, tuple(getattr(config, name, None) for name in _SETTINGS)
+    return versions, tuple(getattr(config, name, None) for name in _SETTINGS)
 
 
 def seal(payload: bytes) -> bytes:
@@ -143,19 +140,31 @@ def write_whole(path: Path, content: bytes) -> None:
 
 @cache
 def folder() -> Path | None:
-    """The folder of the cache, made if need be; None, after one warning, where there is none to be had."""
-    wanted = [Path(config.CACHE_DIR) / "jitloss"] if config.CACHE_DIR else []
-    for place in [*wanted, user_folder()]:
+    """The folder of the cache, made if need be; None, after a warning, where there is none to be had."""
+    refused = []
+    for candidate in (named_folder, user_folder):
         try:
-            place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if others_can_write(place) or others_can_replace(place):
-                warn_once(f"{place} can be written by others and holds code that is run: not used as a cache")
+            place = candidate()
+            if place is None:
+                continue
+            make_private(place)
+            if others_can_write(place):
+                refused.append(f"{place} can be written by others, and what it holds is run")
             elif os.access(place, os.W_OK | os.X_OK):
+                if refused:
+                    warn_once(f"{'; '.join(refused)}: {place} is used as the cache instead")
                 return place
-        except OSError:
-            continue
-    warn_once("no folder for compiled code is writable (NUMBA_CACHE_DIR names one); each process compiles for itself")
+            else:
+                refused.append(f"{place} is not writable")
+        except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home folder
+            refused.append(str(error))
+    warn_once(f"no folder for compiled code, each process compiles for itself ({'; '.join(refused)})")
     return None
+
+
+def named_folder() -> Path | None:
+    """Below the folder that NUMBA_CACHE_DIR names, if it does."""
+    return Path(config.CACHE_DIR) / "jitloss" if config.CACHE_DIR else None
 
 
 def user_folder() -> Path:
@@ -169,18 +178,25 @@ def user_folder() -> Path:
     return Path(base).expanduser() / "jitloss"
 
 
+def make_private(place: Path) -> None:
+    """Make `place`, and what is missing above it, for this user alone, whatever the umask."""
+    for missing in reversed([folder for folder in (place, *place.parents) if not folder.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+
+
 def others_can_write(place: Path) -> bool:
-    """Whether anybody but this user (or root) owns or may write `place`; Windows keeps per-user folders private."""
-    if not hasattr(os, "getuid"):
+    """Whether anybody but this user (or root) may write `place`, or rename it away and put their own there."""
+    if not hasattr(os, "getuid"):  # Windows keeps per-user folders private
         return False
-    status = place.stat()
-    return status.st_uid not in (os.getuid(), 0) or bool(status.st_mode & 0o022)
+    own, above = place.stat(), place.parent.stat()
+    replaceable = _open_to_others(above) and not above.st_mode & stat.S_ISVTX
+    return own.st_uid not in (os.getuid(), 0) or _open_to_others(own) or replaceable
 
 
-def others_can_replace(place: Path) -> bool:
-    """Whether anybody else may rename `place` away and put a folder of their own there."""
-    mode = place.parent.stat().st_mode
-    return hasattr(os, "getuid") and bool(mode & 0o022) and not mode & stat.S_ISVTX
+def _open_to_others(status: os.stat_result) -> bool:
+    """Whether the world may write, or a group that is not the user's private one (same number, by convention)."""
+    private = status.st_gid == os.getgid() == os.getuid()
+    return bool(status.st_mode & (0o002 if private else 0o022))
 
 
 @cache

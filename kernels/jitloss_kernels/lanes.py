@@ -45,7 +45,8 @@ class Softmax(NamedTuple):
     """Tag of the softmax cross entropy: picks ``loops.softmax_rows`` when a kernel is compiled."""
 
 
-TEXTBOOK = {Svm: loops.svm_rows, Softmax: loops.softmax_rows}
+TAGS = {"svm": Svm(), "softmax": Softmax()}
+TEXTBOOK = {type(tag): loops.ROWS[name] for name, tag in TAGS.items()}
 
 
 def lane_count(n_rows: int, n_features: int, n_classes: int) -> int:
@@ -57,7 +58,7 @@ def lane_count(n_rows: int, n_features: int, n_classes: int) -> int:
 
 
 def linear_loss(
-    loss: Svm | Softmax,
+    loss: str,
     W: np.ndarray,
     X: np.ndarray,
     y: np.ndarray,
@@ -66,7 +67,7 @@ def linear_loss(
     dX: np.ndarray | None,
     n_threads: int | None,
 ) -> float:
-    """Mean loss of the rows of X plus ``decay * sum(W * W)``; gradients go into `dW` and `dX` where given.
+    """Mean `loss` (a name of TAGS) of the rows of X plus ``decay * sum(W * W)``; gradients go into `dW`, `dX` if given.
 
     `W` (D, C) and `X` (N, D) are C-contiguous and of one float dtype, `y` (N,) is int64 within 0 … C − 1, and all
     three are read-only views: one array type each, so one compiled signature. `dW` and `dX` are C-contiguous.
@@ -77,17 +78,18 @@ def linear_loss(
     Wt = aligned((n_classes, width), dtype)
     Wt[:, :n_features] = W.T
     chunk_rows = CHUNK_ROWS if dtype == np.float32 else max(n_rows, 1)
-    chunked = dW is not None and n_rows > chunk_rows * n_lanes
+    chunked = dW is not None and n_rows > chunk_rows * n_lanes  # needs a buffer; the rows are cut with or without
     partials = aligned((n_lanes, n_classes, width) if dW is not None else (n_lanes, 0, 0), dtype)
     chunks = aligned((n_lanes, n_classes, width) if chunked else (n_lanes, 0, 0), dtype)
     scores = aligned((n_lanes, _whole_lines(n_classes, dtype)), dtype)
     losses = np.empty(n_lanes)
     scale = dtype.type(1 / max(n_rows, 1))
     nothing = np.empty((0, 0), dtype)
-    lanes = (loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, nothing if dX is None else dX)
+    lanes = (TAGS[loss], Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, nothing if dX is None else dX)
     launch(run_lanes, n_lanes, n_threads, lanes)
     squares = fold.serial(Wt, n_features, 2 * decay, partials, nothing if dW is None else dW)
-    return float(losses.sum() / max(n_rows, 1) + decay * squares)
+    value = losses.sum() / max(n_rows, 1)
+    return float(value + decay * squares if decay else value)  # not 0 · infinity
 
 
 @Kernel
@@ -106,15 +108,17 @@ def one_lane(loss, Wt, X, y, start, stop, chunk_rows, scale, scores, chunk, part
     """The rows start..stop, their gradient in `partial`; with a `chunk` to write to, added up a chunk at a time."""
     out_of_line()
     partial[:] = 0
-    if len(chunk) == 0:
-        return rows(loss, Wt, X, y, start, stop, scale, scores, partial, dX)
     total = 0.0
     for first in range(start, stop, chunk_rows):
-        chunk[:] = 0
-        total += rows(loss, Wt, X, y, first, min(first + chunk_rows, stop), scale, scores, chunk, dX)
-        for j in range(chunk.shape[0]):
-            for k in range(chunk.shape[1]):
-                partial[j, k] += chunk[j, k]
+        last = min(first + chunk_rows, stop)
+        if len(chunk) == 0:
+            total += rows(loss, Wt, X, y, first, last, scale, scores, partial, dX)
+        else:
+            chunk[:] = 0
+            total += rows(loss, Wt, X, y, first, last, scale, scores, chunk, dX)
+            for j in range(chunk.shape[0]):
+                for k in range(chunk.shape[1]):
+                    partial[j, k] += chunk[j, k]
     return total
 
 

@@ -37,17 +37,18 @@ def svm_rows(Wt, X, y, start, stop, scale, scores, dWt, dX):
                 score += X[i, k] * Wt[j, k]
             scores[j] = score
 
-        # Each class that comes within the margin of the right one costs what it lacks. The product keeps
-        # NaN and infinity alive, where max(0, NaN) would hide them.
+        # Each class that comes within the margin of the right one costs what it lacks; NaN, which is not <= 0,
+        # stays. An infinite score of the right class is no answer either: 0 times infinity is NaN.
         correct = scores[y[i]]
+        total += 0.0 * float(correct)
         violations = 0
         for j in range(n_classes):
             margin = scores[j] - correct + 1
-            hinge = margin * (margin > 0)
+            hinge = zero if margin <= 0 else margin
             violated = hinge != 0 and j != y[i]
             scores[j] = scale * violated
             if violated:
-                total += hinge
+                total += float(hinge)
                 violations += 1
         scores[y[i]] = -scale * violations
 
@@ -96,7 +97,7 @@ def softmax_rows(Wt, X, y, start, stop, scale, scores, dWt, dX):
         for j in range(n_classes):
             scores[j] = exp(scores[j])
             normaliser += scores[j]
-        total += log(normaliser) - correct
+        total += float(log(normaliser) - correct)
 
         # dscores = p − onehot(y)
         for j in range(n_classes):
@@ -118,3 +119,6 @@ def softmax_rows(Wt, X, y, start, stop, scale, scores, dWt, dX):
                 for k in range(n_features):
                     dX[i, k] += dscore * Wt[j, k]
     return total
+
+
+ROWS = {"svm": svm_rows, "softmax": softmax_rows}

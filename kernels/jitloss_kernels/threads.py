@@ -28,13 +28,13 @@ from typing import Any
 import numba
 from numba.core import config
 
+from .cache import warn_once
 from .jit import Kernel
 
 # The oldest interface that numba's tbb layer accepts (oneTBB 2021.6).
 _OLDEST_TBB = 12060
 
-_turns = threading.Lock()
-_forked_from_omp = False
+_turns = threading.RLock()
 
 
 def launch(kernel: Kernel, n_lanes: int, n_threads: int | None, arguments: tuple[Any, ...]) -> Any:
@@ -42,6 +42,8 @@ def launch(kernel: Kernel, n_lanes: int, n_threads: int | None, arguments: tuple
     if n_lanes == 1 or n_threads == 1 or pool_size() == 1 or _forked_from_omp:
         return kernel.serial(*arguments)
     layer = start_layer()
+    if layer == "none":
+        return kernel.serial(*arguments)
     with _mask(n_threads) as granted:
         if granted == 1:
             return kernel.serial(*arguments)
@@ -58,10 +60,14 @@ def pool_size() -> int:
 
 @cache
 def start_layer() -> str:
-    """Start numba's pool, on tbb where it can be had and nothing else is asked for; return the layer's name."""
-    if running_layer() is None and str(config.THREADING_LAYER).lower() == "default":
+    """Start numba's pool, on tbb where that is allowed; return the layer's name, "none" where no layer will start."""
+    if running_layer() is None and str(config.THREADING_LAYER).lower() not in ("omp", "workqueue"):
         load_tbb()
-    numba.get_num_threads()  # starts the pool
+    try:
+        numba.get_num_threads()  # starts the pool
+    except ValueError as error:  # the layer that the user named is not to be had
+        warn_once(f"numba starts no threads, so lanes run one after the other: {error}")
+        return "none"
     return numba.threading_layer()
 
 
@@ -114,11 +120,18 @@ def _mask(n_threads: int | None) -> Iterator[int]:
         numba.set_num_threads(before)
 
 
+def _forked_before_import() -> bool:
+    """Whether somebody else's omp pool was lost in a fork before this file could watch: it has no thread left."""
+    tasks = Path("/proc/self/task")  # Linux, where GNU OpenMP is what numba runs on
+    return running_layer() == "omp" and tasks.is_dir() and len(list(tasks.iterdir())) == 1
+
+
 def _after_fork_in_child() -> None:
     global _turns, _forked_from_omp
-    _turns = threading.Lock()  # the parent's may be held by a thread that does not exist here
+    _turns = threading.RLock()  # the parent's may be held by a thread that does not exist here
     _forked_from_omp = _forked_from_omp or running_layer() == "omp"
 
 
+_forked_from_omp = _forked_before_import()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -37,47 +37,51 @@ class Problem(NamedTuple):
 
 def problem(W: Any, X: Any, y: Any, reg: Any, reg_scale: Any, wrt: Any, out: Any, n_threads: Any) -> Problem:
     """Check the arguments of a linear loss; see `jitloss.svm_loss` for what each may be."""
-    W, X, y = matrix("W", W), matrix("X", X), labels(y)
+    W, X, given = matrix("W", W), matrix("X", X), labels(y)
     if W.shape[0] != X.shape[1]:
         raise ValueError(f"W of shape {W.shape} does not fit X of shape {X.shape}: W needs a row for each column of X")
-    if len(y) != len(X):
-        raise ValueError(f"y of shape {y.shape} does not fit X of shape {X.shape}: y needs a label for each row of X")
+    if len(given) != len(X):
+        raise ValueError(f"y of shape {given.shape} does not fit X of shape {X.shape}: y needs a label for each row")
     if W.size == 0:
         raise ValueError(f"W of shape {W.shape} is empty: at least one feature and one class are needed")
+    y = np.array(given)  # our own: what is checked here cannot be changed by another thread before it is used
     in_range(y, W.shape[1])
-    dtype = _FLOATS[0] if W.dtype == _FLOATS[0] and (X.dtype == W.dtype or X.dtype.kind in "iub") else _FLOATS[1]
-    names = gradient_names(wrt)
-    decay = factor("reg", reg) * factor("reg_scale", reg_scale)
-    return Problem(W, X, y, dtype, decay, names, outputs(out, names, W, X, y, dtype), threads(n_threads))
+    single = kind(W) == _FLOATS[0] and (kind(X) == _FLOATS[0] or X.dtype.kind in "iub")
+    dtype, names = _FLOATS[0 if single else 1], gradient_names(wrt)
+    decay = factor("reg_scale * reg", factor("reg_scale", reg_scale) * factor("reg", reg))
+    return Problem(W, X, y, dtype, decay, names, outputs(out, names, W, X, given, dtype), threads(n_threads))
+
+
+def kind(array: np.ndarray) -> np.dtype[Any]:
+    """The dtype, but for the byte order."""
+    return array.dtype if array.dtype.isnative else array.dtype.newbyteorder("=")
 
 
 def array(name: str, value: Any) -> np.ndarray:
     """`value` as an array, for what converts without loss or surprise: arrays, lists, pandas."""
-    kind = type(value)
-    if kind is np.ndarray:
+    of = type(value)
+    if of is np.ndarray:
         return cast(np.ndarray, value)
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: fill or drop the masked entries first")
     if hasattr(value, "tocsr"):
-        raise TypeError(
-            f"{name} is a sparse matrix ({kind.__name__}), which is not supported yet: pass {name}.toarray()"
-        )
+        raise TypeError(f"{name} is a sparse matrix ({of.__name__}), which is not supported yet: pass {name}.toarray()")
     try:
         return np.asarray(value)
     except Exception as error:  # ragged lists, tensors on a GPU, objects that lie about themselves
-        raise TypeError(f"{name} ({kind.__module__}.{kind.__name__}) cannot be read as an array: {error}") from None
+        raise TypeError(f"{name} ({of.__module__}.{of.__name__}) cannot be read as an array: {error}") from None
 
 
 def matrix(name: str, value: Any) -> np.ndarray:
-    """A 2-D array of float32, float64, an integer type or bool, in the machine's byte order."""
+    """A 2-D array of float32, float64, an integer type or bool, in either byte order."""
     found = array(name, value)
-    if found.dtype.newbyteorder("=") not in _FLOATS and found.dtype.kind not in "iub":
+    if kind(found) not in _FLOATS and found.dtype.kind not in "iub":
         raise TypeError(f"{name} has dtype {found.dtype}: expected float32, float64, an integer type or bool")
     if found.ndim != 2:
         raise ValueError(
             f"{name} has shape {found.shape}: expected two dimensions, {'(D, C)' if name == 'W' else '(N, D)'}"
         )
-    return found if found.dtype.isnative else found.astype(found.dtype.newbyteorder("="))
+    return found
 
 
 def labels(value: Any) -> np.ndarray:
@@ -89,7 +93,7 @@ def labels(value: Any) -> np.ndarray:
         if found.size == 0 and not isinstance(value, np.ndarray):
             return np.empty(0, np.int64)  # an empty list says nothing of its dtype
         raise TypeError(f"y has dtype {found.dtype}: expected integers, the index of each sample's class")
-    return found if found.dtype.isnative else found.astype(found.dtype.newbyteorder("="))
+    return found
 
 
 def in_range(y: np.ndarray, n_classes: int) -> None:
@@ -116,7 +120,10 @@ def _number(name: str, value: Any) -> float:
     scalar = value.item() if isinstance(value, (np.ndarray, np.generic)) and np.ndim(value) == 0 else value
     if isinstance(scalar, bool) or not isinstance(scalar, (int, float)):
         raise TypeError(f"{name} is {value!r}: expected a number")
-    return float(scalar)
+    try:
+        return float(scalar)
+    except OverflowError:  # an int beyond every float
+        return math.inf
 
 
 def threads(value: Any) -> int | None:
@@ -157,8 +164,9 @@ def outputs(
     if out is None:
         return (None,) * len(wrt)
     given = (out,) if isinstance(out, np.ndarray) else out
-    if not isinstance(given, (tuple, list)) or not all(isinstance(item, np.ndarray) for item in given):
-        raise TypeError("out: expected an array, or a tuple with an array for each gradient")
+    plain = isinstance(given, (tuple, list)) and all(isinstance(item, np.ndarray) for item in given)
+    if not plain or any(isinstance(item, np.ma.MaskedArray) for item in given):
+        raise TypeError("out: expected an array without mask, or a tuple with one for each gradient")
     if len(given) != len(wrt):
         raise ValueError(f"out holds {len(given)} arrays: expected {len(wrt)}, one for each of wrt={wrt}")
     taken: list[tuple[str, np.ndarray]] = [("W", W), ("X", X), ("y", y)]
@@ -170,11 +178,24 @@ def outputs(
             )
         if not array.flags.writeable:
             raise ValueError(f"out for d{name} is read-only")
+        if folded(array):
+            raise ValueError(f"out for d{name} overlaps itself: several of its entries are one place in memory")
         for other, memory in taken:
             if overlap(array, memory):
                 raise ValueError(f"out for d{name} overlaps {other}: it would be overwritten while it is read")
         taken.append((f"out for d{name}", array))
     return tuple(given)
+
+
+def folded(array: np.ndarray) -> bool:
+    """Whether entries of a 2-D array may share memory: an axis steps by less than what the other one spans."""
+    axes = sorted((abs(step), n) for step, n in zip(array.strides, array.shape, strict=True) if n > 1)
+    reach = array.itemsize
+    for step, n in axes:
+        if step < reach:
+            return True
+        reach = step * (n - 1) + reach
+    return False
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> bool:
@@ -189,8 +210,8 @@ def overlap(a: np.ndarray, b: np.ndarray) -> bool:
 
 def unknown(argument: str, value: Any, expected: Sequence[str]) -> NoReturn:
     """Refuse a name that is not one of `expected`."""
-    kind = ValueError if isinstance(value, str) else TypeError
-    raise kind(f"{argument} is {value!r}: expected one of {', '.join(map(repr, expected))}")
+    error = ValueError if isinstance(value, str) else TypeError
+    raise error(f"{argument} is {value!r}: expected one of {', '.join(map(repr, expected))}")
 
 
 def lacking(option: str, implementation: str, able: Sequence[str]) -> NoReturn:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__, data
+from .losses import LOSSES
 from .terminal import Refused, console, progress_bar, require, write_whole
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options))
     except (Refused, data.DataError) as error:
         print(f"jitloss: {error}", file=sys.stderr)
+        return 2
+    except MemoryError as error:
+        print(f"jitloss: not enough memory: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("jitloss: interrupted", file=sys.stderr)
@@ -41,13 +45,13 @@ def _parser() -> argparse.ArgumentParser:
     compare = _command(commands, "compare", run_compare, "time the ways to write a loss on the same data")
     source = compare.add_mutually_exclusive_group()
     source.add_argument(
-        "--data", nargs="+", metavar=("FILE.npz", "FOLDER"),
-        help="an .npz file with arrays X and y, or `cifar10 FOLDER` with CIFAR-10's binary version",
+        "--data", nargs="+", metavar="SOURCE",
+        help="FILE.npz, with arrays X and y; or cifar10 FOLDER, the folder of CIFAR-10's binary version",
     )  # fmt: skip
     source.add_argument(
         "--shape", action="append", metavar="NxDxC", help=f"a generated problem, or one of {', '.join(data.SHAPES)}"
     )
-    compare.add_argument("--loss", choices=("svm", "softmax"), help="only this loss")
+    compare.add_argument("--loss", choices=tuple(LOSSES), help="only this loss")
     compare.add_argument("--dtype", choices=("float64", "float32"), help="only this dtype")
     compare.add_argument("--threads", type=_positive, metavar="N", help="threads a side (default: all)")
     compare.add_argument("--against", default="", metavar="PEERS", help="others too, out of sklearn,torch,jax")
@@ -56,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the figures")
 
     check = _command(commands, "check", run_check, "check gradients against central differences and the reference")
-    check.add_argument("--seed", type=int, default=0, help="of the problems (default: 0)")
+    check.add_argument("--seed", type=_count, default=0, help="of the problems (default: 0)")
 
     _command(commands, "info", run_info, "what this installation runs on")
     _command(commands, "warmup", run_warmup, "compile everything now, so that no first call has to wait")
@@ -77,6 +81,12 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
 def run_compare(options: argparse.Namespace) -> int:
     require("rich", "threadpoolctl", *(["matplotlib"] if options.plot else []))
     from .compare.measure import FULL, QUICK
@@ -87,25 +97,26 @@ def run_compare(options: argparse.Namespace) -> int:
     for path in filter(None, (options.json, options.plot)):
         if not path.absolute().parent.is_dir():
             raise Refused(f"{path}: there is no folder {path.absolute().parent} to write to")
+    n_threads = _threads(options.threads, info()["threads"])
     plan = Plan(
         data=_data(options),
-        losses=(options.loss,) if options.loss else ("svm", "softmax"),
+        losses=(options.loss,) if options.loss else tuple(LOSSES),
         dtypes=(options.dtype,) if options.dtype else ("float64", "float32"),
-        n_threads=_threads(options.threads, info()["threads"]),
-        against=_peers(options.against),
+        n_threads=n_threads,
+        against=_peers(options.against, n_threads),
         effort=QUICK if options.quick else FULL,
         first_calls=1 if options.quick else 3,
     )
     with progress_bar(plan.steps) as step:
         report = compare(plan, step)
-    with console() as output:
-        show(report, output)
-    if options.json:
+    if options.json:  # files first: what was measured is not lost to a terminal that cannot show it
         write_whole(options.json, lambda path: path.write_text(json.dumps(report.as_dict(), indent=1) + "\n"))
     if options.plot:
         from .compare.plot import draw
 
         write_whole(options.plot, lambda path: draw(report, path))
+    with console() as output:
+        show(report, output)
     return 0 if report.right else 1
 
 
@@ -127,7 +138,8 @@ def _threads(wanted: int | None, most: int) -> int:
     return wanted or most
 
 
-def _peers(text: str) -> list[str]:
+def _peers(text: str, n_threads: int) -> list[str]:
+    from .compare.machine import available_cores
     from .compare.peers import PEERS, installed
 
     names = [name.strip() for name in text.split(",") if name.strip()]
@@ -138,6 +150,8 @@ def _peers(text: str) -> list[str]:
             raise Refused(
                 f"--against {name}: it is not installed (pip install {'scikit-learn' if name == 'sklearn' else name})"
             )
+    if "jax" in names and n_threads != available_cores():
+        raise Refused(f"--against jax: JAX runs on every core, so the other side needs --threads {available_cores()}")
     return names
 
 

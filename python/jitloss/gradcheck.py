@@ -14,7 +14,7 @@ import numpy as np
 
 from . import reference
 from .implementations import IMPLEMENTATIONS
-from .losses import LOSSES, softmax_loss, svm_loss
+from .losses import LOSSES
 
 STEP = 1e-3
 # Fourth-order differences of a loss of size 10 in float64: h⁴ and eps / h both leave about 1e-12, sums a little more.
@@ -82,9 +82,8 @@ def _check_problem(loss: str, shape: tuple[int, int, int], dtype: str, seed: int
         )
         differences.append((entries, slopes))
     checks = []
-    function = svm_loss if loss == "svm" else softmax_loss
     for name in IMPLEMENTATIONS:
-        value, *found = function(W, X, y, REG, wrt=("W", "X"), implementation=name)
+        value, *found = LOSSES[loss].function(W, X, y, REG, wrt=("W", "X"), implementation=name)
         against_reference = max(_error(a, b, b) for a, b in zip(found, gradients, strict=True))
         against_differences = max(
             _error(a.reshape(-1)[entries], slopes, b)

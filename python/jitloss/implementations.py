@@ -30,10 +30,10 @@ class Implementation(NamedTuple):
 
 def choose(name: str, problem: Problem) -> Implementation:
     """The implementation called `name`, or what "auto" stands for; ValueError if it lacks an option asked for."""
+    if not isinstance(name, str) or name not in ("auto", *IMPLEMENTATIONS):
+        checks.unknown("implementation", name, ["auto", *IMPLEMENTATIONS])
     if name == "auto":
         return IMPLEMENTATIONS["jit"]
-    if not isinstance(name, str) or name not in IMPLEMENTATIONS:
-        checks.unknown("implementation", name, ["auto", *IMPLEMENTATIONS])
     chosen = IMPLEMENTATIONS[name]
     if problem.n_threads is not None and "n_threads" not in chosen.options:
         able = [other.name for other in IMPLEMENTATIONS.values() if "n_threads" in other.options]
@@ -56,11 +56,14 @@ def run_loop(loss: Loss, problem: Problem) -> Result:
     Wt, count = np.ascontiguousarray(W.T), max(len(X), 1)
     dWt = np.zeros_like(Wt) if "W" in problem.wrt else np.empty((0, 0), W.dtype)
     dX = np.empty_like(X) if "X" in problem.wrt else np.empty((0, 0), W.dtype)
-    scores, rows = np.empty(len(Wt), W.dtype), getattr(loops, f"{loss.name}_rows")
+    scores, rows = np.empty(len(Wt), W.dtype), loops.ROWS[loss.name]
     with np.errstate(invalid="ignore", over="ignore"):
         total = rows(Wt, X, problem.y, 0, len(X), W.dtype.type(1 / count), scores, dWt, dX)
-        value = total / count + problem.decay * np.square(W, dtype=np.float64).sum()
-        gradients = [dWt.T + 2 * problem.decay * W if name == "W" else dX for name in problem.wrt]
+        value, dW = total / count, dWt.T
+        if problem.decay:
+            value += problem.decay * np.square(W, dtype=np.float64).sum()
+            dW = dW + 2 * problem.decay * W if "W" in problem.wrt else dW
+    gradients = [dW if name == "W" else dX for name in problem.wrt]
     return float(value), [deliver(g, out) for g, out in zip(gradients, problem.out, strict=True)]
 
 
@@ -74,8 +77,8 @@ def run_jit(loss: Loss, problem: Problem) -> Result:
         name: np.asarray(out) if out is not None and out.flags.carray else np.empty(shape, problem.dtype)
         for name, out, shape in zip(problem.wrt, problem.out, problem.shapes, strict=True)
     }
-    tag = getattr(lanes, loss.tag)()
-    value = lanes.linear_loss(tag, W, X, y, problem.decay, made.get("W"), made.get("X"), problem.n_threads)
+    dW, dX = made.get("W"), made.get("X")
+    value = lanes.linear_loss(loss.name, W, X, y, problem.decay, dW, dX, problem.n_threads)
     return value, [deliver(made[name], out) for name, out in zip(problem.wrt, problem.out, strict=True)]
 
 

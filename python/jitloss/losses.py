@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,20 +13,6 @@ from .implementations import choose
 
 Wrt = str | Sequence[str] | None
 Out = np.ndarray | Sequence[np.ndarray] | None
-
-
-class Loss(NamedTuple):
-    """A loss, by its two definitions: NumPy's, and the tag that picks its compiled rows."""
-
-    name: str
-    reference: reference.RowLoss
-    tag: str
-
-
-LOSSES = {
-    "svm": Loss("svm", reference.svm, "Svm"),
-    "softmax": Loss("softmax", reference.softmax, "Softmax"),
-}
 
 
 def svm_loss(
@@ -105,7 +91,7 @@ def svm_loss(
     array([[-0.25,  0.25],
            [-0.5 ,  0.5 ]])
     """
-    return _evaluate(LOSSES["svm"], W, X, y, reg, reg_scale, wrt, out, n_threads, implementation)
+    return _evaluate("svm", W, X, y, reg, reg_scale, wrt, out, n_threads, implementation)
 
 
 def softmax_loss(
@@ -183,11 +169,11 @@ def softmax_loss(
     >>> dW.shape, dX.shape
     ((4, 2), (3, 4))
     """
-    return _evaluate(LOSSES["softmax"], W, X, y, reg, reg_scale, wrt, out, n_threads, implementation)
+    return _evaluate("softmax", W, X, y, reg, reg_scale, wrt, out, n_threads, implementation)
 
 
 def _evaluate(
-    loss: Loss,
+    loss: str,
     W: ArrayLike,
     X: ArrayLike,
     y: ArrayLike,
@@ -199,5 +185,19 @@ def _evaluate(
     implementation: str,
 ) -> tuple[Any, ...]:
     problem = checks.problem(W, X, y, reg, reg_scale, wrt, out, n_threads)
-    value, gradients = choose(implementation, problem).run(loss, problem)
+    value, gradients = choose(implementation, problem).run(LOSSES[loss], problem)
     return (value, *gradients)
+
+
+class Loss(NamedTuple):
+    """A loss: its name, also among the kernels, its public function and its NumPy definition."""
+
+    name: str
+    function: Callable[..., tuple[Any, ...]]
+    reference: reference.RowLoss
+
+
+LOSSES = {
+    "svm": Loss("svm", svm_loss, reference.svm),
+    "softmax": Loss("softmax", softmax_loss, reference.softmax),
+}

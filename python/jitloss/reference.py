@@ -39,8 +39,11 @@ def linear_loss(
         losses, A = row_loss(X @ W, y)
         A /= count
         # In float64 whatever the dtype: a long sum of float32 loses what a loss is compared by.
-        loss = losses.sum(dtype=np.float64) / count + decay * np.square(W, dtype=np.float64).sum()
-        gradients = [X.T @ A + 2 * decay * W if name == "W" else A @ W.T for name in wrt]
+        loss = losses.sum(dtype=np.float64) / count
+        gradients = [X.T @ A if name == "W" else A @ W.T for name in wrt]
+        if decay:
+            loss += decay * np.square(W, dtype=np.float64).sum()
+            gradients = [g + 2 * decay * W if name == "W" else g for g, name in zip(gradients, wrt, strict=True)]
     return float(loss), gradients
 
 
@@ -50,12 +53,13 @@ def svm(S: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Weston and Watkins, "Support vector machines for multi-class pattern recognition", ESANN 1999.
     """
     rows = np.arange(len(S))
-    margins = S - S[rows, y][:, np.newaxis] + 1
+    correct = S[rows, y]
+    margins = S - correct[:, np.newaxis] + 1
     margins[rows, y] = 0
-    margins *= margins > 0  # a product, not max(0, ·): NaN stays NaN
+    margins[margins <= 0] = 0  # not max(0, ·): NaN, which is not <= 0, stays
     A = (margins != 0).astype(S.dtype)
     A[rows, y] = -A.sum(axis=1)
-    return margins.sum(axis=1), A
+    return margins.sum(axis=1) + 0 * correct, A  # NaN where the label's own score is infinite or NaN
 
 
 def softmax(S: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

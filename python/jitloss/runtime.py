@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import __version__, checks
-from .losses import LOSSES, _evaluate
+from .losses import LOSSES
 
 _DTYPES = ("float32", "float64")
 
@@ -52,14 +52,14 @@ def info() -> dict[str, Any]:
 
 
 def warmup(
-    losses: str | Sequence[str] = ("svm", "softmax"), dtypes: str | Sequence[str] = _DTYPES
+    losses: str | Sequence[str] | None = None, dtypes: str | Sequence[str] | None = None
 ) -> dict[tuple[str, str], float]:
     """Compile ahead, or load from the disk cache, all that the given losses need, serial and parallel.
 
     Parameters
     ----------
-    losses : any of "svm", "softmax"
-    dtypes : any of "float32", "float64"
+    losses : any of "svm", "softmax"; default: all
+    dtypes : any of "float32", "float64"; default: both
 
     Returns
     -------
@@ -78,20 +78,24 @@ def warmup(
     [('softmax', 'float32')]
     """
     seconds = {}
-    names = [(losses,) if isinstance(losses, str) else losses, (dtypes,) if isinstance(dtypes, str) else dtypes]
-    for argument, given, known in zip(("losses", "dtypes"), names, (tuple(LOSSES), _DTYPES), strict=True):
-        for name in given:
-            if name not in known:
-                checks.unknown(argument, name, known)
-    for loss, dtype in product(*names):
+    for loss, dtype in product(_names("losses", losses, tuple(LOSSES)), _names("dtypes", dtypes, _DTYPES)):
         start = time.perf_counter()
         W = np.zeros((512, 64), dtype)
         X = np.zeros((128, 512), dtype)  # enough work for two lanes
         for rows, n_threads in ((1, 1), (128, None)):  # serial, then parallel where there is more than one thread
             y = np.zeros(rows, np.int64)
-            _evaluate(LOSSES[loss], W, X[:rows], y, 0.0, 0.5, ("W", "X"), None, n_threads, "jit")
+            LOSSES[loss].function(W, X[:rows], y, wrt=("W", "X"), n_threads=n_threads, implementation="jit")
         seconds[loss, dtype] = time.perf_counter() - start
     return seconds
+
+
+def _names(argument: str, given: str | Sequence[str] | None, known: Sequence[str]) -> Sequence[str]:
+    """The names given, all of them known ones."""
+    names = known if given is None else (given,) if isinstance(given, str) else given
+    for name in names:
+        if name not in known:
+            checks.unknown(argument, name, known)
+    return names
 
 
 def _target() -> tuple[str, int]:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-EXTRAS = {"rich": "cli", "matplotlib": "cli", "threadpoolctl": "cli"}
 PLAIN_WIDTH = 140  # of tables where the output is no terminal
 
 
@@ -24,10 +23,10 @@ class Refused(Exception):
 
 
 def require(*packages: str) -> None:
-    """Refuse, naming the extra to install, where an optional package is missing."""
+    """Refuse, naming the extra to install, where a package of the command line is missing."""
     for name in packages:
         if find_spec(name) is None:
-            raise Refused(f"this needs {name}: pip install 'jitloss[{EXTRAS[name]}]'")
+            raise Refused(f"this needs {name}: pip install 'jitloss[cli]'")
 
 
 @contextmanager
@@ -38,6 +37,8 @@ def console() -> Iterator[Console]:
     if sys.stdout.isatty():
         yield Console()
         return
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # × and ≈ on a stream that has no such letters
     plain = Console(file=io.StringIO(), width=PLAIN_WIDTH, no_color=True, emoji=False)
     yield plain
     for line in plain.file.getvalue().splitlines():  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data import Data
+from ..data import Data, DataError
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,10 @@ class Case:
 
 def make(data: Data, dtype: str, seed: int = 1) -> Case:
     """`data` in `dtype`, with random weights: an untrained classifier's scores, of unit variance."""
-    X = np.ascontiguousarray(data.X, dtype)
+    with np.errstate(over="ignore"):
+        X = np.ascontiguousarray(data.X, dtype)
+    if not np.isfinite(X).all():
+        raise DataError(f"{data.name} holds numbers beyond {dtype}: use --dtype float64")
     W = np.random.default_rng(seed).standard_normal((X.shape[1], data.n_classes))
     spread = float((X[:1000] @ W.astype(dtype)).std())
     return Case(data.name, data.says, (W / (spread or 1.0)).astype(dtype), X, data.y)

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..implementations import IMPLEMENTATIONS
-from ..losses import softmax_loss, svm_loss
+from ..losses import LOSSES
 from .cases import Case
+from .tuned import softmax_tuned, svm_tuned
 
 Answer = tuple[float, np.ndarray]  # the mean loss, and dW (D, C)
 Call = Callable[[], Answer]
@@ -31,7 +32,7 @@ def prepare_implementation(name: str) -> Callable[[str, Case, int], Call]:
     """The public function, called as a user would."""
 
     def prepare(loss: str, case: Case, n_threads: int) -> Call:
-        function: Callable[..., Any] = svm_loss if loss == "svm" else softmax_loss
+        function = LOSSES[loss].function
         options: dict[str, Any] = {"implementation": name}
         if "n_threads" in IMPLEMENTATIONS[name].options:
             options["n_threads"] = n_threads
@@ -67,9 +68,18 @@ def softmax_naive(W: np.ndarray, X: np.ndarray, y: np.ndarray) -> Answer:
     return float(loss) / len(X), dW / len(X)
 
 
+NAIVE = {"svm": svm_naive, "softmax": softmax_naive}
+
+
 def prepare_naive(loss: str, case: Case, n_threads: int) -> Call:
-    function = svm_naive if loss == "svm" else softmax_naive
-    return lambda: function(case.W, case.X, case.y)
+    return lambda: NAIVE[loss](case.W, case.X, case.y)
+
+
+TUNED = {"svm": svm_tuned, "softmax": softmax_tuned}
+
+
+def prepare_tuned(loss: str, case: Case, n_threads: int) -> Call:
+    return lambda: TUNED[loss](case.W, case.X, case.y)
 
 
 def own() -> list[Contender]:
@@ -79,6 +89,7 @@ def own() -> list[Contender]:
         for name, row in IMPLEMENTATIONS.items()
     ]
     rows.insert(1, Contender("naive", "loops, NumPy for each row", prepare_naive, interpreted=True))
+    rows.insert(3, Contender("tuned", "NumPy, tuned by hand", prepare_tuned))
     return rows
 
 

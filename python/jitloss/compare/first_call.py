@@ -18,16 +18,18 @@ class FirstCall(NamedTuple):
     cached: float | None  # compiled code on disk; None where nothing is compiled to disk
 
 
-def first_call(name: str, loss: str, dtype: str, shape: tuple[int, int, int], cached: bool, repeats: int) -> FirstCall:
-    """Time the first call of `name` in fresh processes; the cold one with an empty cache folder of its own."""
-    code = f"from jitloss.compare.first_call import child; child({name!r}, {loss!r}, {dtype!r}, {shape!r})"
+def first_call(
+    name: str, loss: str, dtype: str, shape: tuple[int, int, int], n_threads: int, repeats: int
+) -> FirstCall:
+    """Time the first call of `name` in fresh processes: one with an empty cache folder, `repeats` with a full one."""
+    code = f"from jitloss.compare.first_call import child; child{(name, loss, dtype, shape, n_threads)!r}"
     with tempfile.TemporaryDirectory() as folder:
         cold = _process(code, folder)
-        warm = [_process(code, folder) for _ in range(repeats)] if cached else []
+        warm = [_process(code, folder) for _ in range(repeats)]
     return FirstCall(cold, statistics.median(warm) if warm else None)
 
 
-def child(name: str, loss: str, dtype: str, shape: tuple[int, int, int]) -> None:
+def child(name: str, loss: str, dtype: str, shape: tuple[int, int, int], n_threads: int) -> None:
     """In the fresh process: one call, then the time of day, less what it took to make up a problem."""
     from ..data import generated
     from .cases import make
@@ -36,7 +38,7 @@ def child(name: str, loss: str, dtype: str, shape: tuple[int, int, int]) -> None
     start = time.time()
     case = make(generated(*shape), dtype)
     making = time.time() - start
-    by_name(name).prepare(loss, case, os.cpu_count() or 1)()
+    by_name(name).prepare(loss, case, n_threads)()
     print(time.time() - making)
 
 

@@ -26,7 +26,7 @@ class Effort:
     python_call: float  # seconds that one call of an interpreted contender may take
 
 
-FULL = Effort(rounds=4, settle=0.15, turn=0.1, python_call=0.1)
+FULL = Effort(rounds=4, settle=0.15, turn=0.08, python_call=0.08)
 QUICK = Effort(rounds=2, settle=0.15, turn=0.05, python_call=0.03)
 
 

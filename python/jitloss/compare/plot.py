@@ -14,6 +14,7 @@ COLOURS = {
     "loop": "#999999",
     "naive": "#E69F00",
     "numpy": "#56B4E9",
+    "tuned": "#009E73",
     "jit": "#0072B2",
     "sklearn": "#CC79A7",
     "torch": "#D55E00",
@@ -77,7 +78,7 @@ def _panel(panel: Any, loss: str, rows: list[Row], groups: list[tuple[str, str]]
 
 def _bar(panel: Any, place: float, row: Row, numpy: Row | None) -> None:
     """The median, its quartiles, hatched up to the cold first call where code is compiled, and the factor."""
-    colour, median = COLOURS.get(row.contender, "#009E73"), row.median * 1e3
+    colour, median = COLOURS.get(row.contender, "#000000"), row.median * 1e3
     end = median
     if not row.verdict.right:
         panel.text(median, place, " FAILED", va="center", fontsize=11, fontweight="bold", color="#B00020")

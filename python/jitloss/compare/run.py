@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import __version__
 from ..data import Data
+from ..losses import LOSSES
 from . import peers
 from .cases import Case, make
 from .contenders import Contender, own
@@ -17,7 +18,7 @@ from .machine import blas_threads, describe
 from .measure import FULL, Effort, affordable_rows, alternate, extra_memory
 from .results import Row, judge
 
-Progress = Callable[[str], None]  # called before each step of Plan.steps with what it does
+Progress = Callable[[str], None]  # called before each step of Plan.steps, with what it does
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Plan:
     """What to compare."""
 
     data: Sequence[Data]
-    losses: Sequence[str] = ("svm", "softmax")
+    losses: Sequence[str] = tuple(LOSSES)
     dtypes: Sequence[str] = ("float64", "float32")
     n_threads: int = 1
     against: Sequence[str] = ()
@@ -86,12 +87,12 @@ def _first_calls(plan: Plan, report: Report, progress: Progress) -> dict[tuple[s
         return found
     report.import_seconds = import_cost()
     shape = (*plan.data[0].X.shape, plan.data[0].n_classes)
-    few = (min(shape[0], 4), shape[1], shape[2])  # an interpreted loop has nothing to wait for but itself
     for loss, dtype in product(plan.losses, plan.dtypes):
         for who in _contenders(plan, loss):
             progress(f"first call of {who.name}, {loss} {dtype}")
-            rows = few if who.interpreted else shape
-            found[who.name, loss, dtype] = first_call(who.name, loss, dtype, rows, who.cached, plan.first_calls)
+            if not who.interpreted:  # a loop in Python has nothing to wait for but itself
+                repeats = plan.first_calls if who.cached else 0
+                found[who.name, loss, dtype] = first_call(who.name, loss, dtype, shape, plan.n_threads, repeats)
     return found
 
 
@@ -99,6 +100,8 @@ def _table(
     plan: Plan, case: Case, loss: str, firsts: dict[tuple[str, str, str], FirstCall], progress: Progress
 ) -> list[Row]:
     """All contenders on one case and loss."""
+    from jitloss_kernels.lanes import lane_count
+
     contenders = {who.name: who for who in _contenders(plan, loss)}
     cases = {name: _affordable(who, loss, case, plan) for name, who in contenders.items()}
     calls = {name: who.prepare(loss, cases[name], plan.n_threads) for name, who in contenders.items()}
@@ -111,7 +114,8 @@ def _table(
         scaled = tuple(value * len(case.X) / measured for value in seconds[name])
         extra = extra_memory(calls[name]) if who.on_numpy else None
         identity = (case.name, case.says, case.shape, loss, case.dtype, name)
-        rows.append(Row(*identity, verdicts[name], scaled, measured, extra, firsts.get((name, loss, case.dtype))))
+        first = firsts.get((name, loss, case.dtype))
+        rows.append(Row(*identity, verdicts[name], scaled, measured, extra, first, lane_count(*case.shape)))
     return rows
 
 
