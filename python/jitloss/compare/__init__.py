@@ -3,7 +3,7 @@
 ==============  =====================================================================
 ``cases``       data with weights: what is computed
 ``contenders``  who computes it: the table of implementations, the course's naive way
-``tuned``       NumPy as fast as it gets
+``tuned``       NumPy written for speed
 ``peers``       and other libraries
 ``measure``     sides in turn, medians and quartiles, memory
 ``first_call``  a fresh process, with a cold and with a warm cache

@@ -96,7 +96,7 @@ def _bar(panel: Any, place: float, row: Row, numpy: Row | None) -> None:
 def _factor(ratio: float) -> str:
     """A ratio of times in words: 1.7 is faster, 0.0005 is 2,000× slower."""
     size, word = (ratio, "faster") if ratio >= 1 else (1 / ratio, "slower")
-    return f"{size:,.0f}× {word}" if size >= 100 else f"{size:.3g}× {word}"
+    return f"{size:,.0f}× {word}" if size >= 100 else f"{size:.1f}× {word}" if size >= 10 else f"{size:.2f}× {word}"
 
 
 def _key(pyplot: Any) -> tuple[list[Any], list[str]]:

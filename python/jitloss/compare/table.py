@@ -43,8 +43,8 @@ def header(report: Report) -> list[str]:
 def footer(report: Report) -> list[str]:
     """Only the explanations that this report needs."""
     lines = [
-        "× is the other's time over this one's: above 1 is faster. NumPy is the readable definition, tuned the fastest "
-        "NumPy we found.",
+        "× is the other's time over this one's: above 1 is faster. NumPy is the readable definition, tuned is NumPy "
+        "written for speed with few classes.",
         "GFLOP/s counts 4·N·D·C, done or not. Errors are relative to the float64 reference.",
     ]
     if any(row.approximate for row in report.rows):
