@@ -189,6 +189,7 @@ def test_out_is_written_and_returned(name):
     """The caller's arrays come back, of any strides; without `out` they are new on every call."""
     W, X, y = make((20, 5, 4))
     expected = jitloss.softmax_loss(W, X, y, 0.1, wrt=("X", "W"), implementation=name)
+    assert jitloss.softmax_loss(W, X, y, implementation=name)[1].flags.c_contiguous
     for dX, dW in (
         (np.full((20, 5), 9.0), np.full((5, 4), 9.0)),
         (np.full((20, 5), 9.0, order="F"), np.full((10, 8), 9.0)[::2, ::-2]),
@@ -199,6 +200,7 @@ def test_out_is_written_and_returned(name):
         assert_same_bits(found, expected)
     single = np.empty((5, 4))
     assert jitloss.softmax_loss(W, X, y, out=single, implementation=name)[1] is single
+    assert all(gradient.flags.c_contiguous for gradient in expected[1:])
     one, two = (jitloss.softmax_loss(W, X, y, implementation=name)[1] for _ in range(2))
     assert not np.shares_memory(one, two)
 

@@ -87,8 +87,10 @@ def linear_loss(
     nothing = np.empty((0, 0), dtype)
     lanes = (TAGS[loss], Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, nothing if dX is None else dX)
     launch(run_lanes, n_lanes, n_threads, lanes)
-    squares = fold.serial(Wt, n_features, 2 * decay, partials, nothing if dW is None else dW)
     value = losses.sum() / max(n_rows, 1)
+    if dW is None and not decay:
+        return float(value)
+    squares = fold.serial(Wt, n_features, 2 * decay, partials, nothing if dW is None else dW)
     return float(value + decay * squares if decay else value)  # not 0 · infinity
 
 

@@ -20,9 +20,9 @@ _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 class Problem(NamedTuple):
     """The arguments of a loss function, checked: what every implementation is handed."""
 
-    W: np.ndarray  # (D, C), native float32, float64 or integer
+    W: np.ndarray  # (D, C), float32, float64, integer or bool, as the caller holds it
     X: np.ndarray  # (N, D), likewise
-    y: np.ndarray  # (N,), integer, 0 … C − 1
+    y: np.ndarray  # (N,), integer, 0 … C − 1, a copy of our own
     dtype: np.dtype[Any]  # the compute dtype, float32 or float64
     decay: float  # reg_scale * reg
     wrt: tuple[str, ...]

@@ -59,10 +59,10 @@ def run_loop(loss: Loss, problem: Problem) -> Result:
     scores, rows = np.empty(len(Wt), W.dtype), loops.ROWS[loss.name]
     with np.errstate(invalid="ignore", over="ignore"):
         total = rows(Wt, X, problem.y, 0, len(X), W.dtype.type(1 / count), scores, dWt, dX)
-        value, dW = total / count, dWt.T
+        value, dW = total / count, np.ascontiguousarray(dWt.T)
         if problem.decay:
             value += problem.decay * np.square(W, dtype=np.float64).sum()
-            dW = dW + 2 * problem.decay * W if "W" in problem.wrt else dW
+            dW = dW + 2 * problem.decay * W if len(dW) else dW
     gradients = [dW if name == "W" else dX for name in problem.wrt]
     return float(value), [deliver(g, out) for g, out in zip(gradients, problem.out, strict=True)]
 
