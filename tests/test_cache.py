@@ -83,6 +83,26 @@ def test_a_file_edited_while_a_process_runs_is_not_mistaken_for_what_runs(copy, 
 
 
 @needs_jit
+def test_a_file_edited_and_loaded_again_is_not_kept_under_its_old_name(copy, tmp_path):
+    """As a notebook's autoreload does. Once the edit is taken back, the code of before it is what runs."""
+    loops, packages = copy / "jitloss_kernels" / "loops.py", {"PYTHONPATH": str(copy)}
+    original = loops.read_text()
+    reloading = f"""
+        import importlib, os
+        import jitloss
+        from jitloss_kernels import loops
+        path = {str(loops)!r}
+        text = open(path).read().replace("- correct + 1", "- correct + 30")
+        open(path, "w").write(text)
+        importlib.reload(loops)
+        assert jitloss.svm_loss([[0.0, 0.0, 0.0]], [[1.0]], [1], implementation="jit")[0] == 60
+    """
+    check_in_fresh_process(reloading, NUMBA_CACHE_DIR=str(tmp_path), **packages)
+    loops.write_text(original)
+    assert call(tmp_path, **packages) == [RIGHT, "0", "2", "0"]
+
+
+@needs_jit
 def test_a_changed_option_is_seen(copy, tmp_path):
     """Options are part of the key, beside the source that spells them."""
     packages = {"PYTHONPATH": str(copy)}

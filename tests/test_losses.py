@@ -185,6 +185,17 @@ def test_nan_and_infinity_are_never_hidden(loss, name, bad):
 
 
 @pytest.mark.parametrize("name", IMPLEMENTATIONS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_nan_in_the_weights_of_a_class_that_is_no_label(loss, name):
+    """Only a wrong class's scores are NaN; `NaN > 0` is false, so a hinge must not ask for that."""
+    W, X, _ = make((6, 5, 4))
+    W[1, 2] = np.nan
+    value, dW = FUNCTIONS[loss](W, X, np.zeros(6, int), implementation=name)
+    assert np.isnan(value)
+    assert dW[:, 2].any()  # counted as violated, or NaN itself
+
+
+@pytest.mark.parametrize("name", IMPLEMENTATIONS)
 def test_out_is_written_and_returned(name):
     """The caller's arrays come back, of any strides; without `out` they are new on every call."""
     W, X, y = make((20, 5, 4))
