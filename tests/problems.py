@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -78,6 +79,16 @@ def layouts(array: np.ndarray, folder: Path) -> Iterator[tuple[str, np.ndarray]]
     os.close(handle)
     array.tofile(name)
     yield "memory-mapped", np.memmap(name, array.dtype, "r", shape=array.shape)
+
+
+def is_out_of_line(llvm: str, name: str) -> bool:
+    """Whether the function `name` itself is marked noinline; numba's own helpers in the same module always are."""
+    native = re.compile(rf"^define [^@]*i32 @_ZN\w*{name}")  # returns a status; its wrappers for C and Python do not
+    (line,) = (line for line in llvm.splitlines() if native.match(line))
+    group = re.search(r"(#\d+) {$", line)
+    return (
+        group is not None and re.search(rf"^attributes {group[1]} = {{.*\bnoinline\b", llvm, re.MULTILINE) is not None
+    )
 
 
 def check_in_fresh_process(code: str, timeout: float = 120, **environment: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 import jitloss
 import jitloss_kernels
 from jitloss_kernels import jit
-from problems import needs_jit
+from problems import is_out_of_line, needs_jit
 
 OPTION = re.compile(r"\b(fastmath|parallel|cache|nogil|boundscheck|error_model|inline|forceinline)\s*=")
 
@@ -58,7 +58,14 @@ def test_lane_functions_are_kept_out_of_line():
 
     assert callee(1) == kernel.serial(1) == 2
     ir = callee.inspect_llvm(callee.signatures[0])
-    assert re.search(r"attributes #\d+ = \{[^}]*noinline", ir)
+    assert is_out_of_line(ir, "callee")
+
+    @jit.helper
+    def inlined(x):
+        return x + 1
+
+    assert inlined(1) == 2
+    assert not is_out_of_line(inlined.inspect_llvm(inlined.signatures[0]), "inlined")
 
 
 @needs_jit
