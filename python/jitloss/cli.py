@@ -53,14 +53,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("--loss", choices=tuple(LOSSES), help="only this loss")
     compare.add_argument("--dtype", choices=("float64", "float32"), help="only this dtype")
-    compare.add_argument("--threads", type=_positive, metavar="N", help="threads a side (default: all)")
+    compare.add_argument("--threads", type=_at_least(1), metavar="N", help="threads a side (default: all)")
     compare.add_argument("--against", default="", metavar="PEERS", help="others too, out of sklearn,torch,jax")
     compare.add_argument("--quick", action="store_true", help="a look: fewer rounds, one first call")
     compare.add_argument("--json", type=Path, metavar="FILE", help="write every figure to a file")
     compare.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the figures")
 
     check = _command(commands, "check", run_check, "check gradients against central differences and the reference")
-    check.add_argument("--seed", type=_count, default=0, help="of the problems (default: 0)")
+    check.add_argument("--seed", type=_at_least(0), default=0, help="of the problems (default: 0)")
 
     _command(commands, "info", run_info, "what this installation runs on")
     _command(commands, "warmup", run_warmup, "compile everything now, so that no first call has to wait")
@@ -75,16 +75,15 @@ def _command(
     return parser
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
+def _at_least(least: int) -> Callable[[str], int]:
+    """A parser of whole numbers from `least` on."""
 
+    def parse(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+        return int(text)
 
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
-    return int(text)
+    return parse
 
 
 def run_compare(options: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ class Contender(NamedTuple):
     prepare: Callable[[str, Case, int], Call]  # (loss, case, threads) -> what is timed
     interpreted: bool = False  # loops over samples in Python: runs on as many rows as the time allows
     cached: bool = False  # compiles, and keeps what it compiled on disk
-    losses: tuple[str, ...] = ("svm", "softmax")
+    losses: tuple[str, ...] = tuple(LOSSES)
     on_numpy: bool = True  # allocates through NumPy, so that its memory can be counted
 
 
@@ -69,17 +69,12 @@ def softmax_naive(W: np.ndarray, X: np.ndarray, y: np.ndarray) -> Answer:
 
 
 NAIVE = {"svm": svm_naive, "softmax": softmax_naive}
-
-
-def prepare_naive(loss: str, case: Case, n_threads: int) -> Call:
-    return lambda: NAIVE[loss](case.W, case.X, case.y)
-
-
 TUNED = {"svm": svm_tuned, "softmax": softmax_tuned}
 
 
-def prepare_tuned(loss: str, case: Case, n_threads: int) -> Call:
-    return lambda: TUNED[loss](case.W, case.X, case.y)
+def prepare_plain(functions: dict[str, Callable[..., Answer]]) -> Callable[[str, Case, int], Call]:
+    """A plain function of (W, X, y) for each loss."""
+    return lambda loss, case, n_threads: lambda: functions[loss](case.W, case.X, case.y)
 
 
 def own() -> list[Contender]:
@@ -88,8 +83,8 @@ def own() -> list[Contender]:
         Contender(name, row.says, prepare_implementation(name), interpreted=name == "loop", cached=name == "jit")
         for name, row in IMPLEMENTATIONS.items()
     ]
-    rows.insert(1, Contender("naive", "loops, NumPy for each row", prepare_naive, interpreted=True))
-    rows.insert(3, Contender("tuned", "NumPy written for speed", prepare_tuned))
+    rows.insert(1, Contender("naive", "loops, NumPy for each row", prepare_plain(NAIVE), interpreted=True))
+    rows.insert(3, Contender("tuned", "NumPy written for speed", prepare_plain(TUNED)))
     return rows
 
 
