@@ -18,7 +18,7 @@ JIT_DISABLED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled with NUMBA_DISABLE_JIT=1")
 
 LOSSES = ("svm", "softmax")
-IMPLEMENTATIONS = ("loop", "numpy", "jit")
+IMPLEMENTATIONS = ("loop", "numpy", "jit", "fused")
 DTYPES = ("float64", "float32")
 
 # Sums of up to some thousand terms of size 1 in another order: a few dozen roundings of the dtype, of the largest

@@ -157,7 +157,7 @@ def test_labels_are_our_own_before_they_are_checked():
     """Another thread that writes to y after the check cannot make a kernel read out of bounds."""
     from jitloss import checks
 
-    problem = checks.problem(W, X, Y, 0.0, 0.5, None, None, None)
+    problem = checks.problem(W, X, Y, 0.0, None, 0.5, None, None, None)
     assert not np.shares_memory(problem.y, Y)
     assert problem.y.flags.owndata
 
@@ -237,6 +237,6 @@ def test_option_that_an_implementation_lacks(implementation):
 
 def test_options_of_later_versions_are_absent():
     """No stubs: what is not there is not accepted."""
-    for option in ("bias", "margin", "class_weight", "label_smoothing"):
+    for option in ("margin", "class_weight", "label_smoothing"):
         with pytest.raises(TypeError, match="unexpected keyword"):
             call(**{option: None})

@@ -40,7 +40,7 @@ def test_compare_on_a_shape(brief, capsys, tmp_path):
         assert text in out
     assert not any(line != line.rstrip() for line in out.splitlines())
     found = json.loads(figures.read_text())
-    assert {row["contender"] for row in found["rows"]} == {"loop", "naive", "numpy", "tuned", "jit"}
+    assert {row["contender"] for row in found["rows"]} == {"loop", "naive", "numpy", "tuned", "jit", "fused"}
     assert all(row["right"] for row in found["rows"])
     assert picture.stat().st_size > 10_000
     assert {path.name for path in tmp_path.iterdir()} == {"f.json", "p.png"}

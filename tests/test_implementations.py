@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jitloss.implementations import IMPLEMENTATIONS, choose, deliver, kernel_input
+from jitloss.implementations import IMPLEMENTATIONS, block_input, choose, deliver, kernel_input
 from problems import IMPLEMENTATIONS as NAMES
 
 
@@ -13,11 +13,35 @@ def test_the_table_lists_what_the_tests_run():
     assert all(row.name == name and row.says for name, row in IMPLEMENTATIONS.items())
 
 
-def test_auto_is_the_compiled_loops():
-    class Problem:
-        n_threads = 2
+class Problem:
+    """What `choose` looks at."""
 
-    assert choose("auto", Problem) is IMPLEMENTATIONS["jit"]
+    n_threads, bias = 2, None
+
+
+def test_auto_is_the_fused_engine():
+    assert choose("auto", Problem) is IMPLEMENTATIONS["fused"]
+
+
+@pytest.mark.parametrize(("option", "lacking"), [("n_threads", "numpy"), ("bias", "jit"), ("bias", "loop")])
+def test_an_option_that_is_lacking_is_refused(option, lacking):
+    """FAULTS, row 35: the message names those that have it."""
+
+    class Asks(Problem):
+        n_threads, bias = None, None
+
+    setattr(Asks, option, np.ones(3))
+    with pytest.raises(ValueError, match=f"does not support {option}.*'fused'"):
+        choose(lacking, Asks)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "u1", "?", "i2", "i8", ">f4"])
+def test_the_fused_engine_reads_what_it_can_where_it_lies(dtype):
+    """float32, float64, uint8 and bool are not copied, whatever their strides."""
+    array = np.zeros((4, 6), dtype)[::2, ::-3]
+    view = block_input(array, np.dtype(np.float32))
+    assert not view.flags.writeable
+    assert np.shares_memory(view, array) == (dtype in ("f4", "f8", "u1", "?"))
 
 
 @pytest.mark.parametrize(

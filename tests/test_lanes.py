@@ -12,6 +12,7 @@ TWO_LANES = 2 * lanes.LANE_FLOPS // (4 * D * C)  # rows that just make two lanes
 
 
 def run(loss, W, X, y, **options):
+    options = {"implementation": "jit"} | options
     return getattr(jitloss, f"{loss}_loss")(W, X, y, 0.1, wrt=("W", "X"), **options)
 
 
@@ -86,7 +87,7 @@ def test_a_lane_is_one_function_for_every_launch(tmp_path):
     check_in_fresh_process("""
         import jitloss
         from problems import is_out_of_line
-        jitloss.svm_loss([[0.0, 0.0]], [[1.0]], [1])
+        jitloss.svm_loss([[0.0, 0.0]], [[1.0]], [1], implementation="jit")
         from jitloss_kernels import lanes
         llvm = lanes.one_lane.inspect_llvm(lanes.one_lane.signatures[0])
         assert is_out_of_line(llvm, "5lanes8one_lane")
@@ -94,6 +95,7 @@ def test_a_lane_is_one_function_for_every_launch(tmp_path):
 
 
 BITS = """
+    from functools import partial
     import numba, numpy as np
     from problems import make, assert_same_bits
     from jitloss_kernels import jit, lanes, threads
@@ -103,7 +105,7 @@ BITS = """
     def mask_seen():
         return numba.get_num_threads()
 
-    for loss in (jitloss.svm_loss, jitloss.softmax_loss):
+    for loss in (partial(function, implementation="jit") for function in (jitloss.svm_loss, jitloss.softmax_loss)):
         for dtype in ("float64", "float32"):
             W, X, y = make((3001, 200, 10), dtype)
             assert lanes.lane_count(*X.shape, 10) >= 8
@@ -141,7 +143,7 @@ def test_same_bits_from_call_to_call():
     once = run("softmax", W, X, y)
     for _ in range(10):
         assert_same_bits(run("softmax", W, X, y), once)
-    assert jitloss.softmax_loss(W, X, y, 0.1, wrt=()) == once[:1]
+    assert jitloss.softmax_loss(W, X, y, 0.1, wrt=(), implementation="jit") == once[:1]
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -151,7 +153,7 @@ def test_the_loss_does_not_depend_on_what_else_is_asked_for(loss, shape):
     W, X, y = make(shape, "float32")
     X *= np.float32(10) ** np.random.default_rng(1).uniform(-12, 12, (len(X), 1)).astype(np.float32)
     function = getattr(jitloss, f"{loss}_loss")
-    assert len({function(W, X, y, 0.1, wrt=wrt)[0] for wrt in ((), "W", "X", ("W", "X"))}) == 1
+    assert len({function(W, X, y, 0.1, wrt=wrt, implementation="jit")[0] for wrt in ((), "W", "X", ("W", "X"))}) == 1
 
 
 @needs_jit

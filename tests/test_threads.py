@@ -12,7 +12,9 @@ SETUP = """
     from jitloss_kernels import lanes, threads
     from problems import make, assert_same_bits
     W, X, y = make((2000, 200, 10))
-    def loss(n_threads=None): return jitloss.softmax_loss(W, X, y, 0.1, wrt=("W", "X"), n_threads=n_threads)
+    def loss(n_threads=None):
+        return sum((jitloss.softmax_loss(W, X, y, 0.1, wrt=("W", "X"), n_threads=n_threads, implementation=name)
+                    for name in ("jit", "fused")), ())
     assert lanes.lane_count(*X.shape, 10) > 1
 """
 LAYERS = ["tbb", "omp", "workqueue"]

@@ -1,7 +1,8 @@
 """The only file that spells numba options.
 
-``helper`` compiles a function that kernels call; ``Kernel`` is an entry point that exists twice, parallel and
-serial, from one source; ``out_of_line`` keeps the two alike to the last bit.
+``helper`` compiles a function that kernels call, ``exact`` one whose arithmetic stays in the order it is written in;
+``Kernel`` is an entry point that exists twice, parallel and serial, from one source; ``out_of_line`` keeps the two
+alike to the last bit, ``in_line`` lets LLVM see through a call.
 """
 
 from __future__ import annotations
@@ -27,9 +28,22 @@ REORDER = frozenset({"reassoc", "contract", "nsz"})
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(REORDER)}
 
 
+EXACT = OPTIONS | {"fastmath": {"contract"}}
+
+
 def helper(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile `function` for use inside kernels; it is cached on disk as a part of each of them."""
     return numba.njit(**OPTIONS)(function)
+
+
+def exact(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Like ``helper``, but nothing is reordered: for arithmetic whose rounding errors cancel on purpose."""
+    return numba.njit(**EXACT)(function)
+
+
+def merged(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A helper that becomes a part of its caller before anything is typed: no compilation of its own to wait for."""
+    return numba.njit(inline="always", **OPTIONS)(function)
 
 
 class Kernel:
@@ -66,6 +80,9 @@ if numba.config.DISABLE_JIT:
     def out_of_line() -> None:
         """Nothing to keep out of line: Python runs the source."""
 
+    def in_line() -> None:
+        """Nothing to see through: Python runs the source."""
+
 else:
 
     @intrinsic
@@ -76,8 +93,18 @@ else:
         in the last bit. Called as a function of its own, it is one piece of machine code for every launch.
         """
 
+        return types.void(), _attribute("noinline")
+
+    @intrinsic
+    def in_line(typingctx):
+        """Tell LLVM to inline the function that calls this, whatever its size: constants reach its loops."""
+        return types.void(), _attribute("alwaysinline")
+
+    def _attribute(name: str) -> Callable[..., Any]:
+        """Code for an intrinsic that only marks the function it stands in."""
+
         def codegen(context, builder, signature, arguments):
-            builder.function.attributes.add("noinline")
+            builder.function.attributes.add(name)
             return context.get_dummy_value()
 
-        return types.void(), codegen
+        return codegen

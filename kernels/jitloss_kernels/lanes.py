@@ -14,15 +14,14 @@ the lanes run in parallel or one after the other.
 
 from __future__ import annotations
 
-from math import prod
-from typing import Any, NamedTuple
-
 import numpy as np
 from numba import prange
 from numba.extending import overload
 
 from . import loops
 from .jit import Kernel, helper, out_of_line
+from .memory import aligned, whole_lines
+from .tags import TAGS
 from .threads import launch
 
 # A lane is worth a launch from about this many flops on, a tenth of a millisecond; and with this many rows in
@@ -34,18 +33,8 @@ MAX_LANES = 64
 # Rounding errors grow with the length of a sum. A float32 gradient is therefore added up over this many rows at a
 # time, then the sums are added up: as close to the truth as a blocked BLAS, for about 1 % of the time.
 CHUNK_ROWS = 1024
-CACHE_LINE = 64
 
 
-class Svm(NamedTuple):
-    """Tag of the Weston–Watkins SVM: picks ``loops.svm_rows`` when a kernel is compiled."""
-
-
-class Softmax(NamedTuple):
-    """Tag of the softmax cross entropy: picks ``loops.softmax_rows`` when a kernel is compiled."""
-
-
-TAGS = {"svm": Svm(), "softmax": Softmax()}
 TEXTBOOK = {type(tag): loops.ROWS[name] for name, tag in TAGS.items()}
 
 
@@ -74,14 +63,14 @@ def linear_loss(
     """
     (n_rows, n_features), n_classes, dtype = X.shape, W.shape[1], X.dtype
     n_lanes = lane_count(n_rows, n_features, n_classes)
-    width = _whole_lines(n_features, dtype)
+    width = whole_lines(n_features, dtype.itemsize)
     Wt = aligned((n_classes, width), dtype)
     Wt[:, :n_features] = W.T
     chunk_rows = CHUNK_ROWS if dtype == np.float32 else max(n_rows, 1)
     chunked = dW is not None and n_rows > chunk_rows * n_lanes  # needs a buffer; the rows are cut with or without
     partials = aligned((n_lanes, n_classes, width) if dW is not None else (n_lanes, 0, 0), dtype)
     chunks = aligned((n_lanes, n_classes, width) if chunked else (n_lanes, 0, 0), dtype)
-    scores = aligned((n_lanes, _whole_lines(n_classes, dtype)), dtype)
+    scores = aligned((n_lanes, whole_lines(n_classes, dtype.itemsize)), dtype)
     losses = np.empty(n_lanes)
     scale = dtype.type(1 / max(n_rows, 1))
     nothing = np.empty((0, 0), dtype)
@@ -154,17 +143,3 @@ def _rows_compiled(loss, Wt, X, y, start, stop, scale, scores, dWt, dX):
         return textbook(Wt, X, y, start, stop, scale, scores, dWt, dX)
 
     return rows_of_this_loss
-
-
-def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-    """Uninitialised memory for scratch that starts on a cache line."""
-    n_bytes = prod(shape) * dtype.itemsize
-    memory = np.empty(n_bytes + CACHE_LINE, np.uint8)
-    start = -memory.__array_interface__["data"][0] % CACHE_LINE
-    return memory[start : start + n_bytes].view(dtype).reshape(shape)
-
-
-def _whole_lines(n: int, dtype: np.dtype[Any]) -> int:
-    """`n` items rounded up to whole cache lines: rows start aligned, and no two threads write to one line."""
-    per_line = CACHE_LINE // dtype.itemsize
-    return -(-n // per_line) * per_line

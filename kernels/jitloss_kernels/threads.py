@@ -71,6 +71,14 @@ def start_layer() -> str:
     return numba.threading_layer()
 
 
+@cache
+def on_tbb() -> bool:
+    """Whether numba's threads run on tbb, or will: they are started then. No other layer is started to find out."""
+    if running_layer() is None and (str(config.THREADING_LAYER).lower() in ("omp", "workqueue") or not load_tbb()):
+        return False
+    return start_layer() == "tbb"
+
+
 def running_layer() -> str | None:
     """The layer this process already runs on, if any."""
     try:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn, cast
 
 import numpy as np
 
-WRT = ("W", "X")
+WRT = ("W", "b", "X")
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -23,6 +23,7 @@ class Problem(NamedTuple):
     W: np.ndarray  # (D, C), float32, float64, integer or bool, as the caller holds it
     X: np.ndarray  # (N, D), likewise
     y: np.ndarray  # (N,), integer, 0 … C − 1, a copy of our own
+    bias: np.ndarray | None  # (C,)
     dtype: np.dtype[Any]  # the compute dtype, float32 or float64
     decay: float  # reg_scale * reg
     wrt: tuple[str, ...]
@@ -32,10 +33,15 @@ class Problem(NamedTuple):
     @property
     def shapes(self) -> list[tuple[int, ...]]:
         """The shape of each gradient of `wrt`."""
-        return [(self.W if name == "W" else self.X).shape for name in self.wrt]
+        return [gradient_shape(name, self.W, self.X) for name in self.wrt]
 
 
-def problem(W: Any, X: Any, y: Any, reg: Any, reg_scale: Any, wrt: Any, out: Any, n_threads: Any) -> Problem:
+def gradient_shape(name: str, W: np.ndarray, X: np.ndarray) -> tuple[int, ...]:
+    """The shape of the gradient with respect to `name`."""
+    return {"W": W.shape, "b": W.shape[1:], "X": X.shape}[name]
+
+
+def problem(W: Any, X: Any, y: Any, reg: Any, bias: Any, reg_scale: Any, wrt: Any, out: Any, n_threads: Any) -> Problem:
     """Check the arguments of a linear loss; see `jitloss.svm_loss` for what each may be."""
     W, X, given = matrix("W", W), matrix("X", X), labels(y)
     if W.shape[0] != X.shape[1]:
@@ -46,10 +52,14 @@ def problem(W: Any, X: Any, y: Any, reg: Any, reg_scale: Any, wrt: Any, out: Any
         raise ValueError(f"W of shape {W.shape} is empty: at least one feature and one class are needed")
     y = np.array(given)  # our own: what is checked here cannot be changed by another thread before it is used
     in_range(y, W.shape[1])
+    if bias is not None:
+        bias = offsets(bias, W)
     single = kind(W) == _FLOATS[0] and (kind(X) == _FLOATS[0] or X.dtype.kind in "iub")
-    dtype, names = _FLOATS[0 if single else 1], gradient_names(wrt)
+    single = single and (bias is None or kind(bias) == _FLOATS[0] or bias.dtype.kind in "iub")
+    dtype, names = _FLOATS[0 if single else 1], gradient_names(wrt, bias is not None)
     decay = factor("reg_scale * reg", factor("reg_scale", reg_scale) * factor("reg", reg))
-    return Problem(W, X, y, dtype, decay, names, outputs(out, names, W, X, given, dtype), threads(n_threads))
+    inputs = {"W": W, "X": X, "y": given} | ({} if bias is None else {"bias": bias})
+    return Problem(W, X, y, bias, dtype, decay, names, outputs(out, names, inputs, dtype), threads(n_threads))
 
 
 def kind(array: np.ndarray) -> np.dtype[Any]:
@@ -81,6 +91,16 @@ def matrix(name: str, value: Any) -> np.ndarray:
         raise ValueError(
             f"{name} has shape {found.shape}: expected two dimensions, {'(D, C)' if name == 'W' else '(N, D)'}"
         )
+    return found
+
+
+def offsets(value: Any, W: np.ndarray) -> np.ndarray:
+    """The bias: a 1-D array with a number for each class."""
+    found = array("bias", value)
+    if kind(found) not in _FLOATS and found.dtype.kind not in "iub":
+        raise TypeError(f"bias has dtype {found.dtype}: expected float32, float64, an integer type or bool")
+    if found.shape != W.shape[1:]:
+        raise ValueError(f"bias of shape {found.shape} does not fit W of shape {W.shape}: expected {W.shape[1:]}")
     return found
 
 
@@ -141,10 +161,10 @@ def threads(value: Any) -> int | None:
     return count
 
 
-def gradient_names(wrt: Any) -> tuple[str, ...]:
+def gradient_names(wrt: Any, biased: bool) -> tuple[str, ...]:
     """`wrt` as a tuple of names without repetition."""
     if wrt is None:
-        return ("W",)
+        return ("W", "b") if biased else ("W",)
     if isinstance(wrt, str):
         wrt = (wrt,)
     if not isinstance(wrt, (tuple, list)) or not all(isinstance(name, str) for name in wrt):
@@ -154,11 +174,13 @@ def gradient_names(wrt: Any) -> tuple[str, ...]:
             raise ValueError(f"wrt names {name!r}: expected names out of {WRT}")
         if name in wrt[:position]:
             raise ValueError(f"wrt names {name!r} twice")
+    if "b" in wrt and not biased:
+        raise ValueError("wrt names 'b', but there is no bias: pass bias=")
     return tuple(wrt)
 
 
 def outputs(
-    out: Any, wrt: tuple[str, ...], W: np.ndarray, X: np.ndarray, y: np.ndarray, dtype: np.dtype[Any]
+    out: Any, wrt: tuple[str, ...], inputs: dict[str, np.ndarray], dtype: np.dtype[Any]
 ) -> tuple[np.ndarray | None, ...]:
     """`out` as one array (or None) for each gradient, each fit to be written to."""
     if out is None:
@@ -169,9 +191,9 @@ def outputs(
         raise TypeError("out: expected an array without mask, or a tuple with one for each gradient")
     if len(given) != len(wrt):
         raise ValueError(f"out holds {len(given)} arrays: expected {len(wrt)}, one for each of wrt={wrt}")
-    taken: list[tuple[str, np.ndarray]] = [("W", W), ("X", X), ("y", y)]
+    taken = list(inputs.items())
     for name, array in zip(wrt, given, strict=True):
-        shape = W.shape if name == "W" else X.shape
+        shape = gradient_shape(name, inputs["W"], inputs["X"])
         if array.shape != shape or array.dtype != dtype:
             raise ValueError(
                 f"out for d{name} is {array.dtype} of shape {array.shape}: expected {dtype} of shape {shape}"

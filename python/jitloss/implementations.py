@@ -16,6 +16,9 @@ from .checks import Problem
 if TYPE_CHECKING:
     from .losses import Loss
 
+_LABELS = np.dtype(np.int64)
+_BLOCK_DTYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.uint8))
+
 Result = tuple[float, list[np.ndarray]]
 
 
@@ -32,19 +35,20 @@ def choose(name: str, problem: Problem) -> Implementation:
     """The implementation called `name`, or what "auto" stands for; ValueError if it lacks an option asked for."""
     if not isinstance(name, str) or name not in ("auto", *IMPLEMENTATIONS):
         checks.unknown("implementation", name, ["auto", *IMPLEMENTATIONS])
-    if name == "auto":
-        return IMPLEMENTATIONS["jit"]
-    chosen = IMPLEMENTATIONS[name]
-    if problem.n_threads is not None and "n_threads" not in chosen.options:
-        able = [other.name for other in IMPLEMENTATIONS.values() if "n_threads" in other.options]
-        checks.lacking("n_threads", name, ["auto", *able])
+    chosen = IMPLEMENTATIONS["fused" if name == "auto" else name]
+    wanted = {"n_threads": problem.n_threads is not None, "bias": problem.bias is not None}
+    for option, asked in wanted.items():
+        if asked and option not in chosen.options:
+            able = [other.name for other in IMPLEMENTATIONS.values() if option in other.options]
+            checks.lacking(option, name, ["auto", *able])
     return chosen
 
 
 def run_numpy(loss: Loss, problem: Problem) -> Result:
     """The reference."""
     W, X = (np.asarray(a, problem.dtype) for a in (problem.W, problem.X))
-    value, gradients = reference.linear_loss(loss.reference, W, X, problem.y, problem.decay, problem.wrt)
+    bias = None if problem.bias is None else np.asarray(problem.bias, problem.dtype)
+    value, gradients = reference.linear_loss(loss.reference, W, X, problem.y, problem.decay, problem.wrt, bias)
     return value, [deliver(g, out) for g, out in zip(gradients, problem.out, strict=True)]
 
 
@@ -72,13 +76,25 @@ def run_jit(loss: Loss, problem: Problem) -> Result:
     from jitloss_kernels import lanes
 
     W, X = (kernel_input(a, problem.dtype) for a in (problem.W, problem.X))
-    y = kernel_input(problem.y, np.dtype(np.int64))
-    made = {
-        name: np.asarray(out) if out is not None and out.flags.carray else np.empty(shape, problem.dtype)
-        for name, out, shape in zip(problem.wrt, problem.out, problem.shapes, strict=True)
-    }
+    y = kernel_input(problem.y, _LABELS)
+    made = gradient_arrays(problem)
     dW, dX = made.get("W"), made.get("X")
     value = lanes.linear_loss(loss.name, W, X, y, problem.decay, dW, dX, problem.n_threads)
+    return value, [deliver(made[name], out) for name, out in zip(problem.wrt, problem.out, strict=True)]
+
+
+def run_fused(loss: Loss, problem: Problem) -> Result:
+    """Register tiles over blocks of rows, X read once."""
+    from jitloss_kernels import fused
+
+    W, X, y = (
+        kernel_input(problem.W, problem.dtype),
+        block_input(problem.X, problem.dtype),
+        kernel_input(problem.y, _LABELS),
+    )
+    bias = None if problem.bias is None else kernel_input(problem.bias, problem.dtype)
+    made = gradient_arrays(problem)
+    value = fused.linear_loss(loss.name, W, X, y, bias, problem.decay, made, problem.n_threads)
     return value, [deliver(made[name], out) for name, out in zip(problem.wrt, problem.out, strict=True)]
 
 
@@ -86,8 +102,9 @@ IMPLEMENTATIONS = {
     row.name: row
     for row in (
         Implementation("loop", "plain Python loops", run_loop),
-        Implementation("numpy", "vectorised NumPy", run_numpy),
+        Implementation("numpy", "vectorised NumPy", run_numpy, frozenset({"bias"})),
         Implementation("jit", "the same loops, compiled", run_jit, frozenset({"n_threads"})),
+        Implementation("fused", "tiles in registers, X read once", run_fused, frozenset({"n_threads", "bias"})),
     )
 }
 
@@ -100,6 +117,25 @@ def kernel_input(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     view = array.view()
     view.flags.writeable = False  # one array type, and so one compiled signature, whether the caller may write or not
     return view
+
+
+def block_input(X: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """X as the fused engine reads it, block by block: as it lies, if it is float32, float64 or uint8 in any layout."""
+    if X.dtype == np.bool_:
+        X = X.view(np.uint8)
+    if X.dtype not in _BLOCK_DTYPES or not X.flags.aligned:
+        X = np.array(X, dtype, order="C")
+    view = X.view()
+    view.flags.writeable = False
+    return view
+
+
+def gradient_arrays(problem: Problem) -> dict[str, np.ndarray]:
+    """An array for each gradient that is wanted: the caller's where kernels can write to it."""
+    return {
+        name: np.asarray(out) if out is not None and out.flags.carray else np.empty(shape, problem.dtype)
+        for name, out, shape in zip(problem.wrt, problem.out, problem.shapes, strict=True)
+    }
 
 
 def deliver(gradient: np.ndarray, out: np.ndarray | None) -> np.ndarray:

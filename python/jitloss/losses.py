@@ -21,16 +21,17 @@ def svm_loss(
     y: ArrayLike,
     reg: float = 0.0,
     *,
+    bias: ArrayLike | None = None,
     reg_scale: float = 0.5,
     wrt: Wrt = None,
     out: Out = None,
     n_threads: int | None = None,
     implementation: str = "auto",
 ) -> tuple[Any, ...]:
-    """Multiclass SVM loss of the scores ``X @ W`` and its gradients; regularised by ``0.5 * reg * sum(W * W)``.
+    """Multiclass SVM loss of the scores ``X @ W + bias`` and its gradients; regularised by ``0.5 * reg * sum(W * W)``.
 
     The factor 0.5 is `reg_scale`: pass ``reg_scale=1.0`` for the course CS231n's handouts from 2018 on.
-    With scores s = x W, one sample with label y costs
+    With scores s = x W + b, one sample with label y costs
 
     .. math:: L_i = \\sum_{j \\neq y} \\max(0, s_j - s_y + 1), \\qquad
               \\frac{\\partial L_i}{\\partial s_j} = [s_j - s_y + 1 > 0], \\quad
@@ -48,24 +49,27 @@ def svm_loss(
         The class of each sample, 0 … C − 1.
     reg : float
         Strength of the L2 regularisation, finite and at least 0.
+    bias : (C,) array_like
+        Offsets of the scores; not regularised. Default: none.
     reg_scale : float
         Factor on `reg`: 0.5 makes its gradient ``reg * W``.
-    wrt : "W", "X", or a tuple of these
-        What to differentiate with respect to, and in which order; default ``"W"``. ``()`` computes the loss alone.
+    wrt : "W", "b", "X", or a tuple of these
+        What to differentiate with respect to, and in which order; default ``"W"``, or ``("W", "b")`` with a bias.
+        ``()`` computes the loss alone.
     out : array, or a tuple of arrays that matches `wrt`
         Where to write the gradients: of their shape and dtype, overlapping nothing. Default: new arrays.
     n_threads : int
         At most this many threads; default: as many as numba may use. The result is the same to the last bit.
-    implementation : {"auto", "jit", "numpy", "loop"}
-        The compiled loops ("auto" chooses them), vectorised NumPy, or the very same loops run by Python.
+    implementation : {"auto", "fused", "jit", "numpy", "loop"}
+        The fused engine ("auto" chooses it), the compiled loops, vectorised NumPy, or the same loops run by Python.
 
     Returns
     -------
     loss : float
         Accumulated in float64 whatever the dtype.
     *gradients : arrays
-        In the order of `wrt`; ``dW`` is (D, C), ``dX`` is (N, D). float32 when W is float32 and X is float32,
-        integer or bool; else float64.
+        In the order of `wrt`; ``dW`` is (D, C), ``db`` is (C,), ``dX`` is (N, D). float32 when W is float32 and X
+        (and bias) is float32, integer or bool; else float64.
 
     Raises
     ------
@@ -91,7 +95,7 @@ def svm_loss(
     array([[-0.25,  0.25],
            [-0.5 ,  0.5 ]])
     """
-    return _evaluate("svm", W, X, y, reg, reg_scale, wrt, out, n_threads, implementation)
+    return _evaluate("svm", W, X, y, reg, bias, reg_scale, wrt, out, n_threads, implementation)
 
 
 def softmax_loss(
@@ -100,16 +104,17 @@ def softmax_loss(
     y: ArrayLike,
     reg: float = 0.0,
     *,
+    bias: ArrayLike | None = None,
     reg_scale: float = 0.5,
     wrt: Wrt = None,
     out: Out = None,
     n_threads: int | None = None,
     implementation: str = "auto",
 ) -> tuple[Any, ...]:
-    """Softmax cross entropy of the scores ``X @ W`` and its gradients; regularised by ``0.5 * reg * sum(W * W)``.
+    """Softmax cross entropy of scores ``X @ W + bias`` and its gradients; regularised by ``0.5 * reg * sum(W * W)``.
 
     The factor 0.5 is `reg_scale`: pass ``reg_scale=1.0`` for the course CS231n's handouts from 2018 on.
-    With scores s = x W, one sample with label y costs
+    With scores s = x W + b, one sample with label y costs
 
     .. math:: L_i = \\log \\sum_j e^{s_j} - s_y, \\qquad
               \\frac{\\partial L_i}{\\partial s_j} = p_j - [j = y], \\quad p_j = e^{s_j} / \\sum_k e^{s_k},
@@ -127,24 +132,27 @@ def softmax_loss(
         The class of each sample, 0 … C − 1.
     reg : float
         Strength of the L2 regularisation, finite and at least 0.
+    bias : (C,) array_like
+        Offsets of the scores; not regularised. Default: none.
     reg_scale : float
         Factor on `reg`: 0.5 makes its gradient ``reg * W``.
-    wrt : "W", "X", or a tuple of these
-        What to differentiate with respect to, and in which order; default ``"W"``. ``()`` computes the loss alone.
+    wrt : "W", "b", "X", or a tuple of these
+        What to differentiate with respect to, and in which order; default ``"W"``, or ``("W", "b")`` with a bias.
+        ``()`` computes the loss alone.
     out : array, or a tuple of arrays that matches `wrt`
         Where to write the gradients: of their shape and dtype, overlapping nothing. Default: new arrays.
     n_threads : int
         At most this many threads; default: as many as numba may use. The result is the same to the last bit.
-    implementation : {"auto", "jit", "numpy", "loop"}
-        The compiled loops ("auto" chooses them), vectorised NumPy, or the very same loops run by Python.
+    implementation : {"auto", "fused", "jit", "numpy", "loop"}
+        The fused engine ("auto" chooses it), the compiled loops, vectorised NumPy, or the same loops run by Python.
 
     Returns
     -------
     loss : float
         Accumulated in float64 whatever the dtype.
     *gradients : arrays
-        In the order of `wrt`; ``dW`` is (D, C), ``dX`` is (N, D). float32 when W is float32 and X is float32,
-        integer or bool; else float64.
+        In the order of `wrt`; ``dW`` is (D, C), ``db`` is (C,), ``dX`` is (N, D). float32 when W is float32 and X
+        (and bias) is float32, integer or bool; else float64.
 
     Raises
     ------
@@ -169,7 +177,7 @@ def softmax_loss(
     >>> dW.shape, dX.shape
     ((4, 2), (3, 4))
     """
-    return _evaluate("softmax", W, X, y, reg, reg_scale, wrt, out, n_threads, implementation)
+    return _evaluate("softmax", W, X, y, reg, bias, reg_scale, wrt, out, n_threads, implementation)
 
 
 def _evaluate(
@@ -178,13 +186,14 @@ def _evaluate(
     X: ArrayLike,
     y: ArrayLike,
     reg: float,
+    bias: ArrayLike | None,
     reg_scale: float,
     wrt: Wrt,
     out: Out,
     n_threads: int | None,
     implementation: str,
 ) -> tuple[Any, ...]:
-    problem = checks.problem(W, X, y, reg, reg_scale, wrt, out, n_threads)
+    problem = checks.problem(W, X, y, reg, bias, reg_scale, wrt, out, n_threads)
     value, gradients = choose(implementation, problem).run(LOSSES[loss], problem)
     return (value, *gradients)
 

@@ -1,7 +1,8 @@
 """The vectorised NumPy definition of every loss: short, numerically safe, and what all else is checked against.
 
-With scores ``S = X W`` (N, C), a loss is one function of the scores and the labels that returns the loss of each
-row and ``A = ∂loss_i / ∂S`` (N, C). The rest is the same for all: ``dL/dW = Xᵀ A / N`` and ``dL/dX = A Wᵀ / N``.
+With scores ``S = X W + b`` (N, C), a loss is one function of the scores and the labels that returns the loss of each
+row and ``A = ∂loss_i / ∂S`` (N, C). The rest is the same for all: ``dL/dW = Xᵀ A / N``, ``dL/db`` is the sum of
+the rows of A / N, and ``dL/dX = A Wᵀ / N``.
 
 Nothing here checks its arguments, and nothing is imported but NumPy.
 """
@@ -22,8 +23,9 @@ def linear_loss(
     y: np.ndarray,
     decay: float = 0.0,
     wrt: Sequence[str] = ("W",),
+    bias: np.ndarray | None = None,
 ) -> tuple[float, list[np.ndarray]]:
-    """Mean loss of the rows of ``X @ W`` plus ``decay * sum(W * W)``, and its gradients in the order of `wrt`.
+    """Mean loss of the rows of ``X @ W + bias`` plus ``decay * sum(W * W)``, and its gradients in the order of `wrt`.
 
     Parameters
     ----------
@@ -32,15 +34,16 @@ def linear_loss(
     X : (N, D) samples, of the same float dtype as `W`.
     y : (N,) integer labels, 0 … C − 1.
     decay : factor on the sum of the squared weights.
-    wrt : any of ``"W"``, ``"X"``.
+    wrt : any of ``"W"``, ``"b"``, ``"X"``.
+    bias : (C,) offsets of the scores, of the same dtype; not regularised. None: no offsets.
     """
     count = max(len(X), 1)  # the mean over no samples is 0
     with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity go in and come out, silently
-        losses, A = row_loss(X @ W, y)
+        losses, A = row_loss(X @ W if bias is None else X @ W + bias, y)
         A /= count
         # In float64 whatever the dtype: a long sum of float32 loses what a loss is compared by.
         loss = losses.sum(dtype=np.float64) / count
-        gradients = [X.T @ A if name == "W" else A @ W.T for name in wrt]
+        gradients = [X.T @ A if name == "W" else A @ W.T if name == "X" else A.sum(axis=0) for name in wrt]
         if decay:
             loss += decay * np.square(W, dtype=np.float64).sum()
             gradients = [g + 2 * decay * W if name == "W" else g for g, name in zip(gradients, wrt, strict=True)]

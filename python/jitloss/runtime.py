@@ -15,6 +15,8 @@ from . import __version__, checks
 from .losses import LOSSES
 
 _DTYPES = ("float32", "float64")
+# Enough work for two lanes, few classes and many: what these need is all that any call on such arrays needs.
+_WARMUP_SHAPES = ((256, 2048, 10), (256, 512, 150))
 
 
 def info() -> dict[str, Any]:
@@ -36,16 +38,16 @@ def info() -> dict[str, Any]:
     True
     """
     import numba
+    from numba.core.registry import cpu_target
 
-    from jitloss_kernels import cache, threads
+    from jitloss_kernels import cache, simd, threads
 
-    cpu, simd_bits = _target()
     layer = "none" if numba.config.DISABLE_JIT else threads.start_layer()
     return {
         "threads": 1 if layer == "none" else numba.get_num_threads(),
         "threading_layer": layer,
-        "simd_bits": simd_bits,
-        "cpu": cpu,
+        "simd_bits": 8 * simd.target().vector_bytes,
+        "cpu": cpu_target.target_context.codegen().magic_tuple()[1],
         "cache_folder": None if (folder := cache.folder()) is None else str(folder),
         "versions": {"jitloss": __version__, "python": platform.python_version(), **_versions()},
     }
@@ -80,11 +82,13 @@ def warmup(
     seconds = {}
     for loss, dtype in product(_names("losses", losses, tuple(LOSSES)), _names("dtypes", dtypes, _DTYPES)):
         start = time.perf_counter()
-        W = np.zeros((512, 64), dtype)
-        X = np.zeros((128, 512), dtype)  # enough work for two lanes
-        for rows, n_threads in ((1, 1), (128, None)):  # serial, then parallel where there is more than one thread
-            y = np.zeros(rows, np.int64)
-            LOSSES[loss].function(W, X[:rows], y, wrt=("W", "X"), n_threads=n_threads, implementation="jit")
+        for shape, n_threads in product(_WARMUP_SHAPES, (1, None)):
+            n_rows, n_features, n_classes = shape
+            X, W = np.zeros((n_rows, n_features), dtype), np.zeros((n_features, n_classes), dtype)
+            for implementation in ("jit", "fused"):
+                y = np.zeros(n_rows, np.int64)
+                function = LOSSES[loss].function
+                function(W, X, y, wrt=("W", "X"), n_threads=n_threads, implementation=implementation)
         seconds[loss, dtype] = time.perf_counter() - start
     return seconds
 
@@ -96,17 +100,6 @@ def _names(argument: str, given: str | Sequence[str] | None, known: Sequence[str
         if name not in known:
             checks.unknown(argument, name, known)
     return names
-
-
-def _target() -> tuple[str, int]:
-    """LLVM's name for the CPU that numba compiles for, and the width of its vectors in bits."""
-    from numba.core.registry import cpu_target
-
-    _, cpu, features = cpu_target.target_context.codegen().magic_tuple()
-    for flag, bits in (("+avx512f", 512), ("+avx,", 256), ("+avx2", 256)):
-        if flag in features + ",":
-            return cpu, bits
-    return cpu, 128
 
 
 def _versions() -> dict[str, str]:

@@ -80,7 +80,9 @@ def prepare_plain(functions: dict[str, Callable[..., Answer]]) -> Callable[[str,
 def own() -> list[Contender]:
     """Everything this package can do, slowest first, and the naive way."""
     rows = [
-        Contender(name, row.says, prepare_implementation(name), interpreted=name == "loop", cached=name == "jit")
+        Contender(
+            name, row.says, prepare_implementation(name), interpreted=name == "loop", cached=name in ("jit", "fused")
+        )
         for name, row in IMPLEMENTATIONS.items()
     ]
     rows.insert(1, Contender("naive", "loops, NumPy for each row", prepare_plain(NAIVE), interpreted=True))

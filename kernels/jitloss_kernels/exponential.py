@@ -1,0 +1,85 @@
+"""exp(x) for x ≤ 0 as arithmetic alone, so that LLVM can run it on whole vectors: within 2 ulp.
+
+With n the integer nearest to x / log 2 and r = x − n log 2, ``exp(x) = 2ⁿ exp(r)`` and |r| ≤ log(2) / 2 (Cody and
+Waite, "Software Manual for the Elementary Functions", 1980). log 2 is split in two, so that n times its upper part is
+exact; exp(r) is its Taylor series, long enough that what is left out is below a tenth of an ulp; 2ⁿ is made of its
+bits. Below the smallest normal number the result is 0. NaN stays NaN.
+"""
+
+from math import exp, factorial
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload
+
+from .jit import EXACT, exact, in_line
+
+_LOG2_E = 1.4426950408889634
+# Lowest x with a normal result, upper and lower part of log 2.
+_FLOAT64 = (-708.3964185322641, 6.93147180369123816490e-01, 1.90821492927058770002e-10)
+_FLOAT32 = (np.float32(-87.33654), np.float32(0.693145752), np.float32(1.42860677e-6))
+
+
+def exp_nonpositive(x):
+    """exp(x) for x ≤ 0, 0 where that is below the smallest normal number."""
+    lowest = _FLOAT32[0] if isinstance(x, np.float32) else _FLOAT64[0]
+    return type(x)(0.0 if x < lowest else exp(x))
+
+
+@overload(exp_nonpositive, jit_options=EXACT)
+def _exp_nonpositive_compiled(x):
+    item = np.float32 if x == types.float32 else np.float64
+    lowest, high, low = _FLOAT32 if item is np.float32 else _FLOAT64
+    log2_e, half, zero = item(_LOG2_E), item(0.5), item(0)
+    series = _series_float32 if item is np.float32 else _series_float64
+
+    def exponential(x):
+        in_line()
+        inside = x if x >= lowest else lowest  # NaN too: it must not become an integer
+        n = np.int32(inside * log2_e - half)
+        r = (inside - item(n) * high) - item(n) * low
+        result = series(r) * _power_of_two(n, x)
+        if x >= lowest:
+            return result
+        return zero if x < lowest else x
+
+    return exponential
+
+
+def _coefficients(item, n_terms):
+    """1 / k! for k = 0 … n_terms − 1."""
+    return tuple(item(1 / factorial(k)) for k in range(n_terms))
+
+
+_F = _coefficients(np.float32, 8)
+_D = _coefficients(np.float64, 14)
+
+
+@exact
+def _series_float32(r):
+    in_line()
+    high = ((_F[7] * r + _F[6]) * r + _F[5]) * r + _F[4]
+    return (((high * r + _F[3]) * r + _F[2]) * r + _F[1]) * r + _F[0]
+
+
+@exact
+def _series_float64(r):
+    in_line()
+    high = (((_D[13] * r + _D[12]) * r + _D[11]) * r + _D[10]) * r + _D[9]
+    high = ((((high * r + _D[8]) * r + _D[7]) * r + _D[6]) * r + _D[5]) * r + _D[4]
+    return (((high * r + _D[3]) * r + _D[2]) * r + _D[1]) * r + _D[0]
+
+
+@intrinsic
+def _power_of_two(typingctx, n, like):
+    """2ⁿ as a float of the type of `like`, for a normal result: the exponent's bits."""
+    bits, mantissa, bias = (32, 23, 127) if like == types.float32 else (64, 52, 1023)
+
+    def codegen(context, builder, signature, arguments):
+        integer = ir.IntType(bits)
+        exponent = arguments[0] if bits == 32 else builder.sext(arguments[0], integer)
+        shifted = builder.shl(builder.add(exponent, integer(bias)), integer(mantissa))
+        return builder.bitcast(shifted, context.get_value_type(like))
+
+    return like(types.int32, like), codegen

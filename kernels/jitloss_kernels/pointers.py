@@ -1,0 +1,101 @@
+"""Calling compiled code by its address.
+
+What is called this way is compiled once, whoever calls it: not a second time for each of its callers (numba copies a
+callee's code into every caller, and theirs), and never in two versions that differ in their last bits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils, config
+from numba.extending import intrinsic
+
+from .jit import Kernel
+
+
+def address_of(kernel: Kernel, signature: tuple[Any, ...], of_parallel: bool = False) -> int:
+    """The address of `kernel` compiled for arguments of these numba types; 0 where nothing is compiled."""
+    if config.DISABLE_JIT:
+        return 0
+    dispatcher = kernel.parallel if of_parallel else kernel.serial
+    dispatcher.compile(signature)
+    compiled = dispatcher.overloads[signature]
+    return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
+
+
+@intrinsic
+def place(typingctx, array, offset):
+    """The address of item `offset` of a flat array."""
+
+    def codegen(context, builder, signature, arguments):
+        data = context.make_array(array)(context, builder, arguments[0]).data
+        return builder.ptrtoint(builder.gep(data, [arguments[1]]), ir.IntType(64))
+
+    return types.int64(array, types.int64), codegen
+
+
+@intrinsic
+def call(typingctx, address, arguments):
+    """Call the function at `address`, which returns nothing and does not raise; numbers are passed as int64."""
+
+    def codegen(context, builder, signature, given):
+        where, packed = given
+        values = cgutils.unpack_tuple(builder, packed, len(arguments))
+        _call(context, builder, where, arguments.types, values)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, arguments), codegen
+
+
+@intrinsic
+def call_on_threads(typingctx, members, spread, address, arguments):
+    """Have the function at `spread` call the function at `address` once for each of `members` threads.
+
+    `spread` knows nothing of the arguments: it takes the number of members, a function and an address to hand it. So
+    it is compiled once for all kernels. The function it gets is a trampoline made here; the address is that of a record
+    on the stack with the arguments, which outlives the call.
+    """
+
+    def codegen(context, builder, signature, given):
+        members, spread, where, packed = given
+        record_type = ir.LiteralStructType([where.type, packed.type])
+        record = cgutils.alloca_once(builder, record_type)
+        builder.store(where, cgutils.gep_inbounds(builder, record, 0, 0))
+        builder.store(packed, cgutils.gep_inbounds(builder, record, 0, 1))
+        trampoline = _trampoline(context, builder.module, builder.function.name, record_type, arguments)
+        index = ir.IntType(64)
+        values = [members, builder.ptrtoint(trampoline, index), builder.ptrtoint(record, index)]
+        _call(context, builder, spread, (types.int64,) * 3, values)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64, arguments), codegen
+
+
+def _passed(given):
+    return tuple(types.int64 if isinstance(t, (types.Integer, types.Boolean)) else t for t in given)
+
+
+def _call(context, builder, where, given, values):
+    """Call the numba function at the address `where` with values of the `given` types; what it returns is ignored."""
+    passed, convention = _passed(given), context.call_conv
+    values = [context.cast(builder, *value) for value in zip(values, given, passed, strict=True)]
+    function = builder.inttoptr(where, convention.get_function_type(types.none, passed).as_pointer())
+    convention.call_function(builder, function, types.none, passed, values)
+
+
+def _trampoline(context, module, caller, record_type, arguments):
+    """A function of one address: calls what a record there says with the arguments it holds."""
+    convention = context.call_conv
+    function_type = convention.get_function_type(types.none, (types.int64,))
+    function = ir.Function(module, function_type, module.get_unique_name(f"{caller}.member"))
+    function.linkage = "internal"
+    builder = ir.IRBuilder(function.append_basic_block())
+    (address,) = convention.get_arguments(function)
+    record = builder.load(builder.inttoptr(address, record_type.as_pointer()))
+    values = cgutils.unpack_tuple(builder, builder.extract_value(record, 1), len(arguments))
+    _call(context, builder, builder.extract_value(record, 0), arguments.types, values)
+    builder.ret(function_type.return_type(0))  # numba's status for "returned normally"
+    return function

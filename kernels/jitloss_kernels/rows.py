@@ -1,0 +1,148 @@
+"""A loss is one function of scores: it returns their loss and leaves the dscores in their place.
+
+It works on a *strip*: a matrix of scores, `lanes` wide, whose rows are contiguous and a fixed step apart. All loops run
+along the lanes and fill vectors whatever the number of classes, because a strip holds one of two things:
+
+- ``SAMPLES``: each lane is a sample, each row a class (how few classes are kept). Nothing is added across lanes.
+- ``CLASSES``: all of it is one sample, whose class c stands in row ``c // lanes``, lane ``c % lanes`` (how many classes
+  are kept; what is left of the last row holds −∞, which costs nothing). What lanes have found is combined at the end.
+
+A loss is called with
+
+============  ====================================================================================
+``s``         the scores, flat; the strip starts at ``s0``, its ``n_rows`` rows are ``step`` apart
+``y``         labels; the strip's first sample is ``first``, and ``n`` of its lanes are samples
+``scale``     factor on every dscores: 1 / N for the mean
+``peak``      (lanes,) scratch of the scores' dtype; its length says how wide the strip is
+``total``     (lanes,) float64 scratch: sums are added up in float64 whatever the scores
+============  ====================================================================================
+
+and returns the sum of the losses as float64.
+"""
+
+from __future__ import annotations
+
+from math import log
+
+import numpy as np
+from numba.extending import overload
+
+from .exponential import exp_nonpositive
+from .jit import helper, merged
+from .tags import Softmax, Svm
+
+SAMPLES, CLASSES = False, True
+# Lanes of a strip of samples: at least a vector of any target.
+SAMPLE_LANES = 16
+
+
+def svm(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
+    """Sum over j ≠ y of max(0, s_j − s_y + 1): Weston and Watkins (1999)."""
+    lanes, zero, one = len(peak), s.dtype.type(0), s.dtype.type(1)
+    loss = 0.0
+    for i in range(lanes):
+        peak[i] = zero
+        total[i] = 0.0
+    # `peak` is the score of the label. Infinite, it is no answer: 0 times infinity is NaN.
+    for i in range(n):
+        label = _label(s0, step, lanes, one_sample, y[first + i], i)
+        peak[i] = s[label]
+        loss += 0.0 * float(peak[i])
+        s[label] = -np.inf  # below every margin
+    if one_sample:
+        peak[:] = peak[0]
+    for j in range(n_rows):
+        row = s[s0 + j * step : s0 + j * step + lanes]
+        for i in range(lanes):
+            margin = row[i] - peak[i] + one
+            hinge = zero if margin <= 0 else margin  # NaN, which is not <= 0, stays
+            total[i] += np.float64(hinge)
+            row[i] = zero if hinge == 0 else one
+    for i in range(lanes if one_sample else n):
+        loss += total[i]
+    # From here on `peak` is the number of violated margins.
+    for i in range(lanes):
+        peak[i] = zero
+    for j in range(n_rows):
+        row = s[s0 + j * step : s0 + j * step + lanes]
+        for i in range(lanes):
+            peak[i] += row[i]
+            row[i] *= scale
+    if one_sample:
+        _combine(peak)
+    for i in range(n):
+        s[_label(s0, step, lanes, one_sample, y[first + i], i)] = -scale * peak[i]
+    return loss
+
+
+def softmax(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
+    """log Σ_j exp(s_j) − s_y, shifted by the largest score so that no exponential overflows: Bridle (1989)."""
+    lanes, loss = len(peak), 0.0
+    for i in range(lanes):
+        peak[i] = s[s0 + i]
+        total[i] = 0.0
+    for j in range(1, n_rows):
+        row = s[s0 + j * step : s0 + j * step + lanes]
+        for i in range(lanes):
+            peak[i] = row[i] if row[i] > peak[i] else peak[i]
+    if one_sample:
+        largest = peak[0]
+        for i in range(1, lanes):
+            largest = peak[i] if peak[i] > largest else largest
+        peak[:] = largest
+    for i in range(n):
+        loss -= float(s[_label(s0, step, lanes, one_sample, y[first + i], i)] - peak[i])
+    for j in range(n_rows):
+        row = s[s0 + j * step : s0 + j * step + lanes]
+        for i in range(lanes):
+            exponential = exp_nonpositive(row[i] - peak[i])
+            row[i] = exponential
+            total[i] += np.float64(exponential)
+    if one_sample:
+        _combine(total)
+    for i in range(n):
+        loss += log(total[i])
+    for i in range(lanes):
+        peak[i] = scale / total[i]
+    for j in range(n_rows):
+        row = s[s0 + j * step : s0 + j * step + lanes]
+        for i in range(lanes):
+            row[i] *= peak[i]
+    for i in range(n):
+        s[_label(s0, step, lanes, one_sample, y[first + i], i)] -= scale
+    return loss
+
+
+ROWS = {Svm: svm, Softmax: softmax}
+
+
+def rows(loss, s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
+    """The loss of a strip, by the type of its tag."""
+    return ROWS[type(loss)](s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total)
+
+
+@overload(rows)
+def _rows_compiled(loss, s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
+    row_loss = helper(ROWS[loss.instance_class])
+
+    def rows_of_this_loss(loss, s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
+        return row_loss(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total)
+
+    return rows_of_this_loss
+
+
+@merged
+def _label(s0, step, lanes, one_sample, label, lane):
+    """Where the score of `label` stands."""
+    if one_sample:
+        return s0 + label // lanes * step + label % lanes
+    return s0 + label * step + lane
+
+
+@merged
+def _combine(parts):
+    """Put the sum of all lanes into every lane; in order, one after the other."""
+    total = parts[0]
+    for i in range(1, len(parts)):
+        total += parts[i]
+    parts[:] = total

@@ -1,0 +1,165 @@
+"""The vocabulary of ``tiles.py``: vectors, masks and loops as LLVM IR, and what the target CPU offers.
+
+LLVM's own vectoriser keeps the sums of a matrix product in memory; written as vectors of a fixed length they stay in
+registers. Everything is asked of the target numba really compiles for (``NUMBA_CPU_NAME`` included), not of the CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba.core import config
+
+INDEX = ir.IntType(64)
+_INT = ir.IntType(32)
+_BYTE = ir.IntType(8)
+
+
+class Target(NamedTuple):
+    """What the tiles need to know of a CPU."""
+
+    vector_bytes: int  # length of a vector register
+    registers: int  # how many of them
+    fma: bool  # multiply and add in one instruction
+
+
+@cache
+def target() -> Target:
+    """The target of numba's CPU compiler. AArch64 is chosen by the book and has not been run."""
+    if config.DISABLE_JIT:
+        return Target(16, 16, False)
+    from numba.core.registry import cpu_target
+
+    triple, cpu, features = cpu_target.target_context.codegen().magic_tuple()
+    if triple.startswith(("aarch64", "arm64")):
+        return Target(16, 32, True)
+    assembly = _assembly(triple, cpu, features)
+    fma = "vfmadd" in assembly
+    if "zmm" in assembly:
+        return Target(64, 32, fma)
+    return Target(32 if "ymm" in assembly else 16, 16, fma)
+
+
+def _assembly(triple: str, cpu: str, features: str) -> str:
+    """What LLVM makes of a multiply-add of 64 bytes: names and flags of CPUs are many, registers few."""
+    machine = llvm.Target.from_triple(triple).create_target_machine(cpu=cpu, features=features)
+    vectors = "<8 x double> %a, <8 x double> %b, <8 x double> %c"
+    return str(
+        machine.emit_assembly(
+            llvm.parse_assembly(
+                f"define <8 x double> @probe({vectors}) {{\n"
+                f"  %r = call <8 x double> @llvm.fmuladd.v8f64({vectors})\n"
+                "  ret <8 x double> %r\n}\n"
+                "declare <8 x double> @llvm.fmuladd.v8f64(<8 x double>, <8 x double>, <8 x double>)\n"
+            )
+        )
+    )
+
+
+class Vectors:
+    """IR for vectors of one element type, as long as the target's registers."""
+
+    def __init__(self, builder: ir.IRBuilder, element: ir.Type) -> None:
+        self.builder, self.element = builder, element
+        self.item_bytes = 8 if element == ir.DoubleType() else 4
+        self.length = target().vector_bytes // self.item_bytes
+        self.type = ir.VectorType(element, self.length)
+        self.zero = ir.Constant(self.type, None)
+        self._name = f"v{self.length}f{8 * self.item_bytes}"
+
+    def pointer(self, address: ir.Value) -> ir.Value:
+        """An address as a pointer to items."""
+        return self.builder.inttoptr(address, self.element.as_pointer())
+
+    def load(self, pointer: ir.Value, mask: ir.Value | None = None) -> ir.Value:
+        """Load a vector; lanes outside the mask are 0 and their memory is not touched."""
+        place = self.builder.bitcast(pointer, self.type.as_pointer())
+        if mask is None:
+            value = self.builder.load(place)
+            value.align = self.item_bytes
+            return value
+        function = self._declare(f"llvm.masked.load.{self._name}.p0", self.type, place.type, _INT, mask.type, self.type)
+        return self.builder.call(function, [place, _INT(self.item_bytes), mask, self.zero])
+
+    def store(self, value: ir.Value, pointer: ir.Value, mask: ir.Value | None = None) -> None:
+        """Store a vector, or those of its lanes that are inside the mask."""
+        place = self.builder.bitcast(pointer, self.type.as_pointer())
+        if mask is None:
+            self.builder.store(value, place).align = self.item_bytes
+            return
+        nothing = ir.VoidType()
+        function = self._declare(f"llvm.masked.store.{self._name}.p0", nothing, self.type, place.type, _INT, mask.type)
+        self.builder.call(function, [value, place, _INT(self.item_bytes), mask])
+
+    def splat(self, scalar: ir.Value, of: ir.VectorType | None = None) -> ir.Value:
+        """A vector with `scalar` in every lane."""
+        unset = ir.Constant(of or self.type, ir.Undefined)
+        first = self.builder.insert_element(unset, scalar, _INT(0))
+        return self.builder.shuffle_vector(first, unset, self._lanes([0] * self.length))
+
+    def first_lanes(self, count: ir.Value) -> ir.Value:
+        """The mask of the lanes below `count`, which may be negative or beyond the vector."""
+        indices = ir.VectorType(INDEX, self.length)
+        return self.builder.icmp_signed("<", ir.Constant(indices, list(range(self.length))), self.splat(count, indices))
+
+    def multiply_add(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+        """a · b + c: rounded once where the CPU can, and no library call where it cannot."""
+        name = "llvm.fma" if target().fma else "llvm.fmuladd"
+        return self.builder.call(self._declare(f"{name}.{self._name}", self.type, *[self.type] * 3), [a, b, c])
+
+    def sum(self, value: ir.Value) -> ir.Value:
+        """The sum of the lanes, halves added to halves."""
+        length = self.length
+        while length > 1:
+            length //= 2
+            low = self.builder.shuffle_vector(value, value, self._lanes(range(length)))
+            high = self.builder.shuffle_vector(value, value, self._lanes(range(length, 2 * length)))
+            value = self.builder.fadd(low, high)
+        return self.builder.extract_element(value, _INT(0))
+
+    def prefetch(self, pointer: ir.Value) -> None:
+        """Ask for the cache line at `pointer`, which may lie outside every array."""
+        place = self.builder.bitcast(pointer, _BYTE.as_pointer())
+        function = self._declare("llvm.prefetch.p0", ir.VoidType(), place.type, _INT, _INT, _INT)
+        self.builder.call(function, [place, _INT(0), _INT(3), _INT(1)])
+
+    def _lanes(self, indices: Sequence[int] | range) -> ir.Constant:
+        return ir.Constant(ir.VectorType(_INT, len(indices)), list(indices))
+
+    def _declare(self, name: str, returns: ir.Type, *arguments: ir.Type) -> ir.Function:
+        module = self.builder.module
+        return module.globals.get(name) or ir.Function(module, ir.FunctionType(returns, arguments), name)
+
+
+def loop(
+    builder: ir.IRBuilder,
+    start: ir.Value,
+    stop: ir.Value,
+    step: int,
+    carried: Sequence[ir.Value],
+    body: Callable[[ir.Value, list[ir.Value]], Sequence[ir.Value]],
+) -> list[ir.Value]:
+    """``for k in range(start, stop, step): carried = body(k, carried)``; returns what was carried out."""
+    before = builder.block
+    head, inside, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    k = builder.phi(INDEX)
+    k.add_incoming(start, before)
+    values: list[Any] = []
+    for value in carried:
+        values.append(builder.phi(value.type))
+        values[-1].add_incoming(value, before)
+    builder.cbranch(builder.icmp_signed("<", k, stop), inside, after)
+    builder.position_at_end(inside)
+    results = body(k, values)
+    k.add_incoming(builder.add(k, INDEX(step)), builder.block)
+    for value, result in zip(values, results, strict=True):
+        value.add_incoming(result, builder.block)
+    builder.branch(head)
+    builder.position_at_end(after)
+    return values

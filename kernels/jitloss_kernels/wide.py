@@ -1,0 +1,361 @@
+"""Many classes: no thread has a gradient of its own; what is written is split over classes and features instead.
+
+Rows go in blocks, and each block goes through stages. The scores of a block are the only N×C matter that ever exists.
+
+::
+
+    copy        a block of X, where X cannot be used as it lies                     tasks: ranges of rows
+    scores      S = X W + b: W is packed chunk by chunk for the thread at hand      tasks: classes × rows
+    rows        losses; dscores take the place of the scores                        tasks: ranges of rows
+    gradients   dW += Xᵀ S, db; dX = S Wᵀ                                           tasks: features × classes
+    finish      regulariser                                                         tasks: ranges of features
+
+Vectors run along the classes. S is kept in *panels*, as wide as a tile and contiguous: no step through memory is a
+power of two, and what one tile reads comes in a row. The last panel is filled up with −∞.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from .blocks import read, where
+from .jit import Kernel, helper, merged, out_of_line
+from .memory import row_items, whole_lines
+from .rows import CLASSES, rows
+from .tiles import compiled, outer_tile, panel_items, tallest
+from .workers import claim, finish, wait
+
+COPY, SCORES, ROWS, GRADIENTS, N_STAGES = range(5)
+# Scores of a block: more rows a block mean that W and dW are walked through less often. Never above _MOST_BYTES.
+_SCORES_BYTES = 4 << 20
+_MOST_BYTES = 32 << 20
+_LEAST_ROWS, _MOST_ROWS = 256, 1024
+# A packed chunk of W, _CHUNK features of a group of classes, stays in L2; a tile's rows of it in L1.
+_CHUNK_BYTES = 2048
+_GROUP_PANELS = 4
+# With few rows nothing is reused and nothing packed: W is read as it lies, in runs as long as a page.
+_FEW_ROWS = 20
+_FEW_ROWS_CHUNK, _FEW_ROWS_PANELS = 32, 32
+_TASK_ROWS = 16
+_PART_TILES = 8
+_MANY_TASKS = 16
+_TASK_FEATURES = 256
+
+
+class Plan(NamedTuple):
+    """Sizes, from shapes and dtype alone. Offsets and lengths are in items of the scratch they belong to."""
+
+    n_rows: int
+    n_features: int
+    n_classes: int
+    block_rows: int
+    n_blocks: int
+    panel: int  # classes side by side
+    panel_step: int  # from panel to panel of S
+    n_panels: int
+    group: int  # classes that a task packs, scores or differentiates
+    n_groups: int
+    chunk: int  # features packed at a time
+    part_rows: int  # rows that a task scores
+    part_features: int  # features and classes that a task differentiates
+    part_classes: int
+    tile: int
+    packs: bool
+    width: int  # length of a row of a copied block
+    copy_at: int
+    member_at: int  # scratch of one thread: packed W, peaks
+    member_items: int
+    peaks_at: int
+    sums_db: int  # float64 scratch: losses, then db, squares, and totals for each thread
+    sums_squares: int
+    sums_totals: int
+    want_w: bool
+    want_b: bool
+    want_x: bool
+    outer_tile: int  # address of the compiled tile
+
+
+@lru_cache
+def plan(n_rows, n_features, n_classes, item_bytes, copies, wrt):
+    """The Plan of a problem; `copies`: blocks of X are copied; `wrt`: names of the gradients that are wanted."""
+    panel, row_bytes = panel_items(item_bytes), n_classes * item_bytes
+    fitting = min(max(_SCORES_BYTES // row_bytes, _LEAST_ROWS), max(_MOST_BYTES // row_bytes, _TASK_ROWS), _MOST_ROWS)
+    n_blocks = max(1, -(-n_rows // fitting))
+    block_rows = max(1, -(-n_rows // n_blocks))
+    n_panels, few = -(-n_classes // panel), n_rows <= _FEW_ROWS
+    group = (_FEW_ROWS_PANELS if few else _GROUP_PANELS) * panel
+    n_groups = -(-n_classes // group)
+    chunk = _FEW_ROWS_CHUNK if few else _CHUNK_BYTES // item_bytes
+    width = row_items(n_features, item_bytes)
+    panel_step = block_rows * panel + whole_lines(1, item_bytes)
+    copy_at = whole_lines(n_panels * panel_step, item_bytes)
+    part_features = min(_PART_TILES * tallest(), n_features)
+    class_parts = min(n_groups, max(1, -(-_MANY_TASKS // -(-n_features // part_features))))
+    peaks_at = max(chunk * group, block_rows * part_features)
+    losses = n_blocks * -(-block_rows // _TASK_ROWS)
+    sums_squares = losses + n_panels * panel
+    return Plan(
+        n_rows=n_rows,
+        n_features=n_features,
+        n_classes=n_classes,
+        block_rows=block_rows,
+        n_blocks=n_blocks,
+        panel=panel,
+        panel_step=panel_step,
+        n_panels=n_panels,
+        group=group,
+        n_groups=n_groups,
+        chunk=chunk,
+        part_rows=_share(block_rows, n_groups, 12, 8 * tallest()),
+        part_features=part_features,
+        part_classes=-(-n_groups // class_parts) * group,
+        tile=tallest(),
+        packs=not few,
+        width=width,
+        copy_at=copy_at,
+        member_at=copy_at + (block_rows * width if copies else 0),
+        member_items=whole_lines(peaks_at + panel, item_bytes),
+        peaks_at=peaks_at,
+        sums_db=losses,
+        sums_squares=sums_squares,
+        sums_totals=sums_squares + -(-n_features // _TASK_FEATURES),
+        want_w="W" in wrt,
+        want_b="b" in wrt,
+        want_x="X" in wrt,
+        outer_tile=compiled("float32" if item_bytes == 4 else "float64")[1],
+    )
+
+
+def _share(n, n_groups, n_tasks, least):
+    """How many of `n` go to a task so that there are about `n_tasks`, none of them too small."""
+    parts = max(1, min(n_tasks // n_groups, n // least))
+    return -(-n // parts)
+
+
+def scratch_items(plan, n_members):
+    """Items of scratch and of float64 sums that a problem needs; some of them for each thread."""
+    return plan.member_at + n_members * plan.member_items, plan.sums_totals + n_members * plan.panel
+
+
+def n_stages(plan, decays):
+    """How many stages there are; the last is for what only it delivers."""
+    return plan.n_blocks * N_STAGES + (1 if plan.want_b or decays else 0)
+
+
+def results(plan, sums):
+    """The sum of the losses, block after block, and the sum of W²."""
+    return sums[: plan.sums_db].sum(), sums[plan.sums_squares : plan.sums_totals].sum()
+
+
+@Kernel
+def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, scale, twice_decay, scratch, sums, dW, db, dX):
+    """Do a part of every stage; see ``workers``. All arrays are flat, but an X whose blocks are copied.
+
+    Stage s is stage ``s % N_STAGES`` of block ``s // N_STAGES``; after the last block comes the end.
+    """
+    member = claim(counts, stop_stage)  # the count after those of the stages
+    for number in range(first_stage, stop_stage):
+        block, stage = number // N_STAGES, number % N_STAGES
+        first = block * plan.block_rows
+        n = min(plan.block_rows, plan.n_rows - first)
+        n_tasks = _n_tasks(plan, block, stage, n, X.ndim == 2)
+        while True:
+            task = claim(counts, number)
+            if task >= n_tasks:
+                break
+            if block == plan.n_blocks:
+                end(task, plan, W, twice_decay, sums, dW, db)
+            elif stage == COPY:
+                start = task * _TASK_ROWS
+                at = plan.copy_at + start * plan.width
+                read(X, first + start, min(_TASK_ROWS, n - start), plan.n_features, scratch, at, plan.width)
+            elif stage == SCORES:
+                x, x0, x_row = where(X, first, plan.n_features, scratch, plan.copy_at, plan.width)
+                scores(task, plan, x, x0, x_row, n, W, bias, scratch, plan.member_at + member * plan.member_items)
+            elif stage == ROWS:
+                losses(task, loss, plan, y, block, first, n, scale, scratch, sums, member)
+            elif stage == GRADIENTS:
+                x, x0, x_row = where(X, first, plan.n_features, scratch, plan.copy_at, plan.width)
+                n_w, buffer = _n_gradient_tasks(plan), plan.member_at + member * plan.member_items
+                if task < n_w:
+                    gradient(task, plan, x, x0, x_row, n, block == 0, scratch, sums, buffer, dW)
+                else:
+                    inputs(task - n_w, plan, first, n, W, scratch, buffer, dX)
+            finish(counts, number)
+        wait(counts, number, n_tasks)
+
+
+@merged
+def _n_tasks(plan, block, stage, n, copies):
+    """How many tasks a stage has."""
+    if block == plan.n_blocks:
+        return _parts(plan.n_features, _TASK_FEATURES)
+    if stage == COPY:
+        return _parts(n, _TASK_ROWS) if copies else 0
+    if stage == SCORES:
+        return plan.n_groups * _parts(n, plan.part_rows)
+    if stage == ROWS:
+        return _parts(n, _TASK_ROWS)
+    return _n_gradient_tasks(plan) + (_parts(plan.n_features, plan.part_features) if plan.want_x else 0)
+
+
+@merged
+def _n_gradient_tasks(plan):
+    if not (plan.want_w or plan.want_b):
+        return 0
+    return _parts(plan.n_features, plan.part_features) * _parts(plan.n_classes, plan.part_classes)
+
+
+@merged
+def _parts(n, size):
+    return (n + size - 1) // size
+
+
+@helper
+def scores(task, plan, x, x0, x_row, n, W, bias, scratch, buffer):
+    """S = X W + b for a group of classes and some of the rows of a block."""
+    out_of_line()
+    j = task % plan.n_groups * plan.group
+    columns = min(plan.group, plan.n_classes - j)
+    start = task // plan.n_groups * plan.part_rows
+    stop = min(start + plan.part_rows, n)
+    top = j // plan.panel * plan.panel_step
+    for p in range(_parts(columns, plan.panel)):
+        for i in range(start, stop):
+            at = top + p * plan.panel_step + i * plan.panel
+            row, left = scratch[at : at + plan.panel], columns - p * plan.panel
+            for v in range(len(row)):
+                row[v] = bias[j + p * plan.panel + v] if v < left else -np.inf
+    n_tiles = _parts(stop - start, plan.tile)
+    for k in range(0, plan.n_features, plan.chunk):
+        length = min(plan.chunk, plan.n_features - k)
+        if plan.packs:
+            for q in range(length):
+                at, source = buffer + q * plan.group, (k + q) * plan.n_classes + j
+                row, weights = scratch[at : at + columns], W[source : source + columns]
+                for v in range(len(row)):
+                    row[v] = weights[v]
+        for t in range(n_tiles):
+            i = start + t * (stop - start) // n_tiles
+            height = start + (t + 1) * (stop - start) // n_tiles - i
+            out = top + i * plan.panel
+            if plan.packs:
+                outer_tile(
+                    plan.outer_tile, height, x, x0 + i * x_row + k, x_row, 1,
+                    scratch, buffer, plan.group, plan.panel, length,
+                    scratch, out, plan.panel, plan.panel_step, columns, False, 0,
+                )  # fmt: skip
+            else:
+                outer_tile(
+                    plan.outer_tile, height, x, x0 + i * x_row + k, x_row, 1,
+                    W, k * plan.n_classes + j, plan.n_classes, plan.panel, length,
+                    scratch, out, plan.panel, plan.panel_step, columns, False, plan.panel,
+                )  # fmt: skip
+
+
+@helper
+def losses(task, loss, plan, y, block, first, n, scale, scratch, sums, member):
+    """The losses of a range of rows, each a strip of its own; dscores take the place of the scores."""
+    out_of_line()
+    peaks = plan.member_at + member * plan.member_items + plan.peaks_at
+    peak = scratch[peaks : peaks + plan.panel]
+    totals = sums[plan.sums_totals + member * plan.panel : plan.sums_totals + (member + 1) * plan.panel]
+    total, start = 0.0, task * _TASK_ROWS
+    for i in range(start, min(start + _TASK_ROWS, n)):
+        at = i * plan.panel
+        total += rows(loss, scratch, at, plan.panel_step, plan.n_panels, CLASSES, y, first + i, 1, scale, peak, totals)
+    sums[block * _parts(plan.block_rows, _TASK_ROWS) + task] = total
+
+
+@helper
+def gradient(task, plan, x, x0, x_row, n, fresh, scratch, sums, buffer, dW):
+    """dW += Xᵀ S for a range of classes and a range of features, and db with the first of them."""
+    out_of_line()
+    n_parts = _parts(plan.n_features, plan.part_features)
+    start, first_class = task % n_parts * plan.part_features, task // n_parts * plan.part_classes
+    stop, stop_class = (
+        min(start + plan.part_features, plan.n_features),
+        min(first_class + plan.part_classes, plan.n_classes),
+    )
+    if plan.want_w:
+        n_tiles = _parts(stop - start, plan.tile)
+        for t in range(n_tiles):  # X, a tile's features side by side
+            k = start + t * (stop - start) // n_tiles
+            height = start + (t + 1) * (stop - start) // n_tiles - k
+            for i in range(n):
+                at, source = buffer + (k - start) * n + i * height, x0 + i * x_row + k
+                packed, row = scratch[at : at + height], x[source : source + height]
+                for q in range(len(packed)):
+                    packed[q] = row[q]
+        for j in range(first_class, stop_class, plan.group):
+            columns, top = min(plan.group, stop_class - j), j // plan.panel * plan.panel_step
+            for t in range(n_tiles):
+                k = start + t * (stop - start) // n_tiles
+                height = start + (t + 1) * (stop - start) // n_tiles - k
+                for i in range(0, n, plan.chunk):  # what is read of X stays in L1 from panel to panel
+                    outer_tile(
+                        plan.outer_tile, height, scratch, buffer + (k - start) * n + i * height, 1, height,
+                        scratch, top + i * plan.panel, plan.panel, plan.panel_step, min(plan.chunk, n - i),
+                        dW, k * plan.n_classes + j, plan.n_classes, plan.panel, columns, fresh and i == 0, 0,
+                    )  # fmt: skip
+    if plan.want_b and start == 0:
+        db = sums[plan.sums_db + first_class : plan.sums_db + stop_class]
+        if fresh:
+            db[:] = 0
+        for p in range(_parts(stop_class - first_class, plan.panel)):
+            part = db[p * plan.panel : (p + 1) * plan.panel]
+            for i in range(n):
+                at = first_class // plan.panel * plan.panel_step + p * plan.panel_step + i * plan.panel
+                row = scratch[at : at + plan.panel]
+                for v in range(len(part)):
+                    part[v] += row[v]
+
+
+@helper
+def inputs(task, plan, first, n, W, scratch, buffer, dX):
+    """dX = S Wᵀ for a range of features, panel of classes by panel; Wᵀ is packed for each."""
+    out_of_line()
+    c, d = plan.n_classes, plan.n_features
+    part_start = task * plan.part_features
+    part_stop = min(part_start + plan.part_features, d)
+    n_tiles = _parts(n, plan.tile)
+    for start in range(part_start, part_stop, plan.group):
+        columns = min(plan.group, part_stop - start)
+        for p in range(plan.n_panels):
+            j = p * plan.panel
+            length = min(plan.panel, c - j)
+            for k in range(columns):
+                weights = W[(start + k) * c + j : (start + k) * c + j + length]
+                for q in range(len(weights)):
+                    scratch[buffer + q * plan.group + k] = weights[q]
+            for t in range(n_tiles):
+                i = t * n // n_tiles
+                height = (t + 1) * n // n_tiles - i
+                outer_tile(
+                    plan.outer_tile, height, scratch, p * plan.panel_step + i * plan.panel, plan.panel, 1,
+                    scratch, buffer, plan.group, plan.panel, length,
+                    dX, (first + i) * d + start, d, plan.panel, columns, p == 0, 0,
+                )  # fmt: skip
+
+
+@helper
+def end(task, plan, W, twice_decay, sums, dW, db):
+    """The regulariser for a range of features, and db where it is wanted."""
+    out_of_line()
+    c, start = plan.n_classes, task * _TASK_FEATURES
+    stop = min(start + _TASK_FEATURES, plan.n_features)
+    if twice_decay != 0:
+        weights, squares = W[start * c : stop * c], 0.0
+        for k in range(len(weights)):
+            squares += np.float64(weights[k]) * np.float64(weights[k])
+        sums[plan.sums_squares + task] = squares
+        if plan.want_w:
+            gradient_part = dW[start * c : stop * c]
+            for k in range(len(weights)):
+                gradient_part[k] += twice_decay * weights[k]
+    if plan.want_b and task == 0:
+        for j in range(c):
+            db[j] = sums[plan.sums_db + j]

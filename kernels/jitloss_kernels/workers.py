@@ -1,0 +1,187 @@
+"""A team of threads that share the tasks of a kernel.
+
+A kernel's work comes in stages, and a stage in tasks that write to different places. Whoever runs the kernel claims the
+next task until none is left, and waits until those claimed by others are finished: then the next stage begins. The
+thread that calls does its part and never waits for one that has not come: if no helper turns up, because it is busy, or
+was lost in a fork, the caller does everything. Which thread did what leaves no trace in the result.
+
+Where numba runs on tbb, tbb's threads are the team: two microseconds away. Elsewhere (OpenMP ruins NumPy's products in
+the same process and does not survive a fork, workqueue aborts when two threads launch) the team are helpers: Python
+threads that sleep until they are called, some fifty microseconds away, and hold no lock while they work. They need no
+threading layer at all.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Hashable
+from functools import cache
+from queue import SimpleQueue
+from typing import Any
+
+import numba
+from llvmlite import ir
+from numba import prange, typeof, types
+from numba.core import config
+from numba.extending import intrinsic, overload
+
+from . import pointers
+from .jit import Kernel, merged
+from .threads import on_tbb, pool_size, running_layer
+
+# A count of claimed and one of finished tasks for each stage.
+COUNTS = 2
+_SPINS = 2000
+
+_calls: SimpleQueue[tuple[Any, tuple[Any, ...]]] = SimpleQueue()
+_n_helpers = 0
+_hiring = threading.Lock()
+
+
+def run(kernel: Kernel, key: Hashable, n_threads: int | None, arguments: tuple[Any, ...]) -> None:
+    """Run `kernel` on at most `n_threads` threads (None: as many as numba may use here), this one among them.
+
+    `key` stands for the types of the arguments.
+    """
+    n_members = 1 if config.BOUNDSCHECK else size(n_threads)  # there, an IndexError has to reach the caller
+    if n_members == 1:
+        kernel.serial(*arguments)
+    elif on_tbb():
+        _together.serial(n_members, _spread_address(), _address(kernel, key, arguments), arguments)
+    else:
+        _hire(n_members - 1)
+        for _ in range(n_members - 1):
+            _calls.put((kernel.serial, arguments))
+        kernel.serial(*arguments)
+
+
+@Kernel
+def _together(n_members, spread, body, arguments):
+    """Call the function at `body` on as many threads, through tbb."""
+    pointers.call_on_threads(n_members, spread, body, arguments)
+
+
+@Kernel
+def _spread(n_members, function, record):
+    """Call `function` once for each member, in parallel if there are threads to be had."""
+    for _ in prange(n_members):
+        pointers.call(function, (record,))
+
+
+@cache
+def _spread_address() -> int:
+    return pointers.address_of(_spread, (types.int64,) * 3, of_parallel=True)
+
+
+_addresses: dict[tuple[Kernel, Hashable], int] = {}
+
+
+def _address(kernel: Kernel, key: Hashable, arguments: tuple[Any, ...]) -> int:
+    """Where `kernel` is, compiled for arguments like these."""
+    found = _addresses.get((kernel, key))
+    if found is None:
+        found = _addresses[kernel, key] = pointers.address_of(kernel, tuple(typeof(item) for item in arguments))
+    return found
+
+
+def size(n_threads: int | None) -> int:
+    """How many threads a call may have: never more than numba's pool, and no more than the caller's numba mask."""
+    if n_threads is None:
+        # Asking for the mask starts a threading layer; before one runs, nobody can have set it.
+        return numba.get_num_threads() if running_layer() else pool_size()
+    return min(n_threads, pool_size())
+
+
+def _hire(n_helpers: int) -> None:
+    """See to it that there are so many helpers."""
+    global _n_helpers
+    if n_helpers > _n_helpers:
+        with _hiring:
+            for _ in range(_n_helpers, n_helpers):
+                threading.Thread(target=_help, args=(_calls,), name="jitloss", daemon=True).start()
+                _n_helpers += 1
+
+
+def _help(calls: SimpleQueue[tuple[Any, tuple[Any, ...]]]) -> None:
+    while True:
+        kernel, arguments = calls.get()
+        kernel(*arguments)
+        del kernel, arguments  # or the caller's arrays stay alive until the next call
+
+
+def _forget_helpers() -> None:
+    """A forked child has none of its parent's threads, and perhaps a lock that one of them held."""
+    global _calls, _n_helpers, _hiring
+    _calls, _n_helpers, _hiring = SimpleQueue(), 0, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_helpers)
+
+
+@merged
+def claim(counts, stage):
+    """The number of the next task of `stage`, whether or not there is such a task."""
+    return _add(counts, COUNTS * stage, 1)
+
+
+@merged
+def finish(counts, stage):
+    """Say that a task of `stage` is done."""
+    _add(counts, COUNTS * stage + 1, 1)
+
+
+@merged
+def wait(counts, stage, n_tasks):
+    """Return when all tasks of `stage` are done. What they wrote is visible then."""
+    spins = 0
+    while _add(counts, COUNTS * stage + 1, 0) < n_tasks:
+        spins += 1
+        if spins > _SPINS:  # whoever has the task may need this very core
+            _yield_core()
+
+
+def _add(counts, index, n):
+    """counts[index] += n, seen by all threads at once; returns what was there before."""
+    before = counts[index]
+    counts[index] += n
+    return before
+
+
+def _yield_core():
+    """Let another thread run."""
+
+
+@overload(_add)
+def _add_compiled(counts, index, n):
+    return lambda counts, index, n: _add_atomically(counts, index, n)
+
+
+@overload(_yield_core)
+def _yield_core_compiled():
+    return lambda: _call_system()
+
+
+@intrinsic
+def _add_atomically(typingctx, counts, index, n):
+    def codegen(context, builder, signature, arguments):
+        array, index, n = arguments
+        place = builder.gep(context.make_array(counts)(context, builder, array).data, [index])
+        return builder.atomic_rmw("add", place, n, "seq_cst")
+
+    return types.int64(counts, types.int64, types.int64), codegen
+
+
+@intrinsic
+def _call_system(typingctx):
+    name = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
+
+    def codegen(context, builder, signature, arguments):
+        module = builder.module
+        function = module.globals.get(name) or ir.Function(module, ir.FunctionType(ir.IntType(32), []), name)
+        builder.call(function, [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen

@@ -1,0 +1,155 @@
+"""The register tile, against NumPy's matrix product, and against unmapped memory."""
+
+import ctypes
+import mmap
+import os
+import sys
+
+import numpy as np
+import pytest
+
+from jitloss_kernels import tiles
+from jitloss_kernels.jit import helper
+from jitloss_kernels.simd import target
+from problems import DTYPES, JIT_DISABLED, check_in_fresh_process, needs_jit
+
+TOLERANCE = {"float64": 1e-12, "float32": 1e-4}  # sums of up to a hundred products of size 1, of the largest entry
+
+
+@helper
+def dot(tile, height, a, a0, a_row, rows, b, b0, b_row, n, out, o0, o_row, o_column):
+    tiles.dot_tile(tile, height, a, a0, a_row, rows, b, b0, b_row, n, out, o0, o_row, o_column)
+
+
+@helper
+def outer(tile, height, a, a0, a_row, a_k, b, b0, b_k, b_panel, n, out, o0, o_row, o_panel, columns, fresh, ahead):
+    tiles.outer_tile(
+        tile, height, a, a0, a_row, a_k, b, b0, b_k, b_panel, n, out, o0, o_row, o_panel, columns, fresh, ahead
+    )
+
+
+def around(n):
+    return [max(n - 1, 1), n, n + 1]
+
+
+def page_bound(array, at_end):
+    """A copy of `array` whose first or last byte lies against a page that cannot be touched."""
+    page = mmap.PAGESIZE
+    inside = -(-array.nbytes // page) * page
+    memory = mmap.mmap(-1, inside + 2 * page)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    libc = ctypes.CDLL(None, use_errno=True)
+    for start in (address, address + page + inside):
+        assert libc.mprotect(ctypes.c_void_p(start), ctypes.c_size_t(page), 0) == 0, os.strerror(ctypes.get_errno())
+    offset = page + (inside - array.nbytes if at_end else 0)
+    view = np.frombuffer(memory, array.dtype, array.size, offset).reshape(array.shape)
+    view[...] = array
+    return view
+
+
+def dot_case(dtype, height, rows, n, place=np.array):
+    random = np.random.default_rng(1)
+    a, b, out = (random.standard_normal(shape).astype(dtype) for shape in ((rows, n), (height, n), (rows, height)))
+    expected = out + a.astype(float) @ b.astype(float).T
+    a, b, out = place(a.ravel()), place(b.ravel()), place(out.ravel())
+    dot(tiles.compiled(dtype)[0], height, a, 0, n, rows, b, 0, n, n, out, 0, height, 1)
+    np.testing.assert_allclose(out.reshape(rows, height), expected, rtol=0, atol=TOLERANCE[dtype])
+
+
+def outer_case(dtype, height, columns, n, fresh, place=np.array):
+    random = np.random.default_rng(2)
+    a, b, out = (random.standard_normal(s).astype(dtype) for s in ((n, height), (n, columns), (height, columns)))
+    expected = a.astype(float).T @ b.astype(float) + (0 if fresh else out)
+    a, b, out = place(a.ravel()), place(b.ravel()), place(out.ravel())
+    if fresh:
+        out[:] = np.nan  # is not read
+    panel = tiles.panel_items(out.itemsize)
+    outer(
+        tiles.compiled(dtype)[1], height, a, 0, 1, height, b, 0, columns, panel, n,
+        out, 0, columns, panel, columns, fresh, 0,
+    )  # fmt: skip
+    np.testing.assert_allclose(out.reshape(height, columns), expected, rtol=0, atol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("height", range(1, tiles.tallest() + 1))
+def test_dot_tile(dtype, height):
+    """Rows around the tile's two and four, and lengths around one vector and several."""
+    vector = tiles.vector_items(np.dtype(dtype).itemsize)
+    for rows in (1, 2, 3, 4, 5, 9):
+        for n in {*around(vector), *around(3 * vector)}:
+            dot_case(dtype, height, rows, n)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("height", range(1, tiles.tallest() + 1))
+def test_outer_tile(dtype, height):
+    """Columns around a vector, a panel and three panels; written and added."""
+    vector = tiles.vector_items(np.dtype(dtype).itemsize)
+    for columns in {1, *around(vector), *around(2 * vector), *around(6 * vector)}:
+        for n in (0, 1, 2, 5):
+            outer_case(dtype, height, columns, n, fresh=n % 2 == 0)
+
+
+@needs_jit
+@pytest.mark.skipif(sys.platform == "win32", reason="mprotect is POSIX")
+@pytest.mark.parametrize("at_end", [False, True])
+def test_nothing_outside_the_arrays_is_touched(at_end):
+    """Every array against an unmapped page: a load or store beyond its end would kill the process."""
+    check_in_fresh_process(
+        f"""
+        import numpy as np
+        from test_tiles import *
+        place = lambda array: page_bound(array, {at_end})
+        for dtype in DTYPES:
+            vector = tiles.vector_items(np.dtype(dtype).itemsize)
+            for height in (1, 2, 3, tiles.tallest() - 1, tiles.tallest()):
+                for n in range(1, 2 * vector + 2):
+                    dot_case(dtype, height, 5, n, place)
+                    outer_case(dtype, height, n, 3, n % 2 == 0, place)
+        """
+    )
+
+
+@needs_jit
+def test_vectors_are_as_long_as_the_target_has_them(tmp_path):
+    """512-bit registers are used where the target has them, and nowhere else."""
+    check_in_fresh_process(
+        """
+        from jitloss_kernels import simd
+        from test_tiles import machine_code
+        assert ("zmm" in machine_code("float64")) == (simd.target().vector_bytes == 64)
+        """,
+        NUMBA_CACHE_DIR=str(tmp_path),
+    )
+
+
+@needs_jit
+@pytest.mark.skipif(target().vector_bytes < 32 or JIT_DISABLED, reason="there is nothing narrower than this machine")
+@pytest.mark.parametrize(("cpu", "vector_bytes"), [("haswell", 32), ("generic", 16)])
+def test_narrower_machines(cpu, vector_bytes, tmp_path):
+    """FAULTS, row 15: right results, and not one instruction that such a machine lacks."""
+    check_in_fresh_process(
+        f"""
+        from jitloss_kernels import simd
+        from test_tiles import *
+        assert simd.target().vector_bytes == {vector_bytes}
+        for dtype in DTYPES:
+            assert "zmm" not in machine_code(dtype)
+            for height in range(1, tiles.tallest() + 1):
+                for n in (1, 4, 7, 33):
+                    dot_case(dtype, height, 5, n)
+                    outer_case(dtype, height, n, 3, False)
+        """,
+        NUMBA_CPU_NAME=cpu,
+        NUMBA_CPU_FEATURES="",
+        NUMBA_CACHE_DIR=str(tmp_path),
+    )
+
+
+def machine_code(dtype):
+    """Assembly of both tiles; only in a process with a cache of its own, for code from the cache has none."""
+    tiles.compiled(dtype)
+    return "".join(
+        assembly for kernel in (tiles._dot_tile, tiles._outer_tile) for assembly in kernel.serial.inspect_asm().values()
+    )
