@@ -51,6 +51,8 @@ def run(kernel: Kernel, key: Hashable, n_threads: int | None, arguments: tuple[A
     elif on_tbb():
         _together.serial(n_members, _spread_address(), _address(kernel, key, arguments), arguments)
     else:
+        # Compiled here and now: a helper that compiled could hold numba's lock just when this process forks.
+        _address(kernel, key, arguments)
         _hire(n_members - 1)
         for _ in range(n_members - 1):
             _calls.put((kernel.serial, arguments))

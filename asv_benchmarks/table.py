@@ -1,0 +1,152 @@
+"""The table of targets, measured in one run: ``python asv_benchmarks/table.py``.
+
+Sides take turns (`jitloss.compare.measure`); figures are medians. "NumPy / ours" is the time of the frozen NumPy yardstick
+divided by the time of the fused engine: higher is better. The roofline multiple divides our time by what reading X once
+and 4·N·D·C flops take at the bandwidth and the matrix product measured at the start of the same run: 1 is the limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from itertools import product as combinations
+from pathlib import Path
+
+import numpy as np
+
+import yardsticks
+from jitloss.compare import first_call, machine, measure, peers
+from jitloss.compare.cases import Case
+from jitloss.losses import LOSSES
+
+SHAPES = {
+    "dev": (500, 3073, 10),
+    "batch": (256, 785, 10),
+    "cifar": (49000, 3073, 10),
+    "mnist": (60000, 785, 10),
+    "binary": (200000, 100, 2),
+    "mid": (5000, 512, 100),
+    "features": (8192, 2048, 1000),
+    "vocab": (2048, 768, 32000),
+    "tiny": (32, 64, 10),
+}
+# NumPy time / ours, float64 and float32.
+TARGETS = {
+    "dev": (3.2, 2.8), "batch": (2.2, 2.2), "cifar": (4, 4), "mnist": (4, 4), "binary": (3, 3),
+    "mid": (2, 1.4), "features": (1, 1), "vocab": (None, 1), "tiny": (1.5, 1.5),
+}  # fmt: skip
+DTYPES = ("float64", "float32")
+
+
+def problem(name: str, dtype: str, seed: int = 0, trained: bool = False) -> Case:
+    """X standard normal, W scaled to scores of unit variance, uniform labels; or W that has learned the labels."""
+    n_rows, n_features, n_classes = SHAPES[name]
+    random = np.random.default_rng(seed)
+    X = random.standard_normal((n_rows, n_features), dtype)
+    W = random.standard_normal((n_features, n_classes), dtype) / np.sqrt(n_features).astype(dtype)
+    y = (X @ W).argmax(axis=1) if trained else random.integers(0, n_classes, n_rows)
+    if trained:
+        W *= np.asarray(20, dtype)
+    return Case(name + (" trained" if trained else ""), "generated", W, X, y)
+
+
+def violated(case: Case) -> float:
+    """Share of the margins of wrong classes that are violated."""
+    S = case.X[:2000] @ case.W
+    y = case.y[:2000]
+    margins = S - S[np.arange(len(S)), y][:, np.newaxis] + 1
+    return float(((margins > 0).sum() - len(S)) / (S.size - len(S)))
+
+
+def accuracy(name: str, loss: str, dtype: str) -> tuple[float, float]:
+    """Relative errors of dW, ours and NumPy's, against the float64 truth: medians of five seeds."""
+    errors = []
+    for seed in range(5):
+        case = problem(name, dtype, seed)
+        truth = yardsticks.numpy_loss(loss, case.W.astype(np.float64), case.X.astype(np.float64), case.y)[1]
+        size = np.linalg.norm(truth)
+        ours = LOSSES[loss].function(case.W, case.X, case.y)[1]
+        theirs = yardsticks.numpy_loss(loss, case.W, case.X, case.y)[1]
+        errors.append([np.linalg.norm(found - truth) / size for found in (ours, theirs)])
+    return tuple(np.median(errors, axis=0).tolist())
+
+
+def row(case: Case, loss: str, dtype: str, roof: dict, n_threads: int, against: list[str]) -> dict:
+    """One line of the table."""
+    function = LOSSES[loss].function
+
+    def ours():
+        return function(case.W, case.X, case.y, n_threads=n_threads)
+
+    calls = {"ours": ours, "numpy": lambda: yardsticks.numpy_loss(loss, case.W, case.X, case.y)}
+    for name in against:
+        if peers.installed(name) and loss in peers.PEERS[name].losses:
+            calls[name] = peers.PEERS[name].prepare(loss, case, n_threads)
+    seconds = {
+        name: float(np.median(times)) for name, times in measure.alternate(calls, measure.FULL, lambda _: None).items()
+    }
+    limit = max(case.X.nbytes / roof["bandwidth"], 4 * case.X.size * case.W.shape[1] / roof[dtype])
+    return {
+        "shape": case.name, "loss": loss, "dtype": dtype, "seconds": seconds,
+        "ratio": seconds["numpy"] / seconds["ours"], "roofline": seconds["ours"] / limit,
+        "extra_mb": measure.extra_memory(ours) / 2**20, "violated": violated(case) if loss == "svm" else None,
+    }  # fmt: skip
+
+
+def show(found: dict, error: tuple[float, float] | None) -> str:
+    """A line for the terminal."""
+    name = found["shape"].split()[0]
+    target = TARGETS[name][DTYPES.index(found["dtype"])] if name == found["shape"] else None
+    seconds = found["seconds"]
+    line = f"{found['shape']:14} {found['loss']:8}{found['dtype']:8} {1e3 * seconds['numpy']:9.3f} "
+    line += f"{1e3 * seconds['ours']:9.3f} {found['ratio']:6.2f} {target or '–':>6} {found['roofline']:6.2f} "
+    line += f"{found['extra_mb']:7.1f} "
+    line += f"{found['violated']:5.0%} " if found["violated"] is not None else "      "
+    line += f"{error[0]:.1e} {error[1]:.1e} " if error else " " * 16
+    others = [f"{peer} {seconds[peer] / seconds['ours']:.2f}" for peer in seconds if peer not in ("ours", "numpy")]
+    return line + "  ".join(others)
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    parser.add_argument("--against", nargs="*", choices=peers.PEERS, default=list(peers.PEERS))
+    parser.add_argument("--threads", type=int, default=machine.available_cores())
+    parser.add_argument("--no-accuracy", action="store_true", help="skip the five seeds of each float32 row")
+    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    return parser.parse_args()
+
+
+def main() -> int:
+    chosen, rows = options(), []
+    with machine.blas_threads(chosen.threads):
+        roof = {"bandwidth": yardsticks.bandwidth(chosen.threads)} | {d: yardsticks.product(d) for d in DTYPES}
+        header = machine.describe(chosen.threads)
+        print(f"{header['cpu']}, {chosen.threads} threads, {header['launch']}, {header['versions']}")
+        print(
+            f"read bandwidth {roof['bandwidth'] / 1e9:.1f} GB/s, matrix product "
+            f"{roof['float64'] / 1e9:.0f} / {roof['float32'] / 1e9:.0f} GFLOP/s\n"
+        )
+        print(f"{'':31} {'NumPy ms':>9} {'ours ms':>9} {'ratio':>6} {'target':>6} {'roof':>6} {'MB':>7} viol.", end=" ")
+        print("error: ours, NumPy   peer / ours")
+        for name, dtype, loss in combinations(chosen.shapes, DTYPES, LOSSES):
+            if TARGETS[name][DTYPES.index(dtype)] is None:
+                continue
+            rows.append(row(problem(name, dtype), loss, dtype, roof, chosen.threads, chosen.against))
+            exact = None if chosen.no_accuracy or dtype == "float64" else accuracy(name, loss, dtype)
+            rows[-1]["error"] = exact
+            print(show(rows[-1], exact), flush=True)
+        if "cifar" in chosen.shapes:
+            for dtype, loss in combinations(DTYPES, LOSSES):
+                rows.append(row(problem("cifar", dtype, trained=True), loss, dtype, roof, chosen.threads, []))
+                print(show(rows[-1], None), flush=True)
+    first = first_call.first_call("fused", "softmax", "float64", SHAPES["dev"], chosen.threads, 3)
+    print(f"\nfirst call of a process, imports included: cold {first.cold:.2f} s, cached {first.cached:.2f} s")
+    if chosen.json:
+        chosen.json.write_text(json.dumps({"machine": header, "roof": roof, "rows": rows, "first": first}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
