@@ -1,8 +1,9 @@
 """The table of targets, measured in one run: ``python asv_benchmarks/table.py``.
 
 Sides take turns (`jitloss.compare.measure`); figures are medians. "NumPy / ours" is the time of the frozen NumPy
-yardstick divided by the time of the fused engine: higher is better. The roofline multiple divides our time by what reading X once
-and 4·N·D·C flops take at the bandwidth and the matrix product measured at the start of the same run: 1 is the limit.
+yardstick divided by the time of the fused engine: higher is better. The roofline multiple divides our
+time by what reading X once and 4·N·D·C flops take at the bandwidth and the matrix product measured at the start of the
+same run: 1 is the limit.
 """
 
 from __future__ import annotations
