@@ -20,8 +20,11 @@ from problems import (
 )
 
 FORMS = [("W",), ("b",), ("X",), ("W", "b"), ("X", "W"), ("W", "b", "X"), ()]
-# One problem for each way to go: few classes, many, few rows; blocks of X used in place and copied.
-SHAPES = {"narrow": (700, 129, 10), "wide": (300, 65, 150), "few": (5, 200, 7), "crowded": (300, 512, 20)}
+# One problem for each way to go: few classes, several groups of them, rows in several chunks; many classes, few rows.
+SHAPES = {
+    "narrow": (700, 129, 10), "groups": (300, 64, 23), "chunks": (90, 1100, 4),
+    "wide": (300, 65, 150), "few": (5, 200, 7),
+}  # fmt: skip
 
 
 def bias_of(W):
@@ -177,9 +180,13 @@ def test_one_compiled_signature_for_a_loss_dtype_and_kind_of_input():
             for wrt in FORMS:
                 svm_loss(W, X, y, 0.1, bias=bias_of(W), wrt=wrt)
             svm_loss(W, X, y)
-        in_place_and_copied = len(narrow.run.serial.signatures)
-        assert in_place_and_copied == 2, narrow.run.serial.signatures
-        assert len(wide.run.serial.signatures) == 1, wide.run.serial.signatures
+            W.flags.writeable = X.flags.writeable = False
+            svm_loss(W, X, y)
+        for kernel in (narrow.run, wide.run):
+            assert len(kernel.serial.signatures) == 1, kernel.serial.signatures
+        W, X, y = make(SHAPES["narrow"], "float32")
+        svm_loss(W, np.asfortranarray(X), y)  # its blocks are copied
+        assert len(narrow.run.serial.signatures) == 2, narrow.run.serial.signatures
         """
     )
 

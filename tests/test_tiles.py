@@ -17,8 +17,8 @@ TOLERANCE = {"float64": 1e-12, "float32": 1e-4}  # sums of up to a hundred produ
 
 
 @helper
-def dot(tile, height, a, a0, a_row, rows, b, b0, b_row, n, out, o0, o_row, o_column):
-    tiles.dot_tile(tile, height, a, a0, a_row, rows, b, b0, b_row, n, out, o0, o_row, o_column)
+def dot(tile, height, a, a0, a_row, rows, b, b0, n, parts, p0, first, last, out, o0, o_row, o_column, ahead):
+    tiles.dot_tile(tile, height, a, a0, a_row, rows, b, b0, n, parts, p0, first, last, out, o0, o_row, o_column, ahead)
 
 
 @helper
@@ -47,12 +47,27 @@ def page_bound(array, at_end):
     return view
 
 
-def dot_case(dtype, height, rows, n, place=np.array):
+def in_panels(b):
+    """(height, n) as dot_tile reads it: panel by panel of n, each with all rows, filled up with zeros."""
+    panel = tiles.panel_items(b.itemsize)
+    padded = np.zeros((len(b), -(-b.shape[1] // panel) * panel), b.dtype)
+    padded[:, : b.shape[1]] = b
+    return np.concatenate([padded[:, k : k + panel].ravel() for k in range(0, padded.shape[1], panel)])
+
+
+def dot_case(dtype, height, rows, n, place=np.array, cut=None):
+    """All of k in one call, or the panels before `cut` in a call before."""
     random = np.random.default_rng(1)
     a, b, out = (random.standard_normal(shape).astype(dtype) for shape in ((rows, n), (height, n), (rows, height)))
     expected = out + a.astype(float) @ b.astype(float).T
-    a, b, out = place(a.ravel()), place(b.ravel()), place(out.ravel())
-    dot(tiles.compiled(dtype)[0], height, a, 0, n, rows, b, 0, n, n, out, 0, height, 1)
+    parts = np.full(-(-rows // 4) * 4 * height * tiles.vector_items(out.itemsize), np.nan, dtype)
+    a, b, out, parts = place(a.ravel()), place(in_panels(b)), place(out.ravel()), place(parts)
+    tile = tiles.compiled(dtype)[0]
+    for start, stop in [(0, n)] if cut is None else [(0, cut), (cut, n)]:
+        dot(
+            tile, height, a, start, n, rows, b, start * height, stop - start,
+            parts, 0, start == 0, stop == n, out, 0, height, 1, 0,
+        )  # fmt: skip
     np.testing.assert_allclose(out.reshape(rows, height), expected, rtol=0, atol=TOLERANCE[dtype])
 
 
@@ -74,11 +89,12 @@ def outer_case(dtype, height, columns, n, fresh, place=np.array):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("height", range(1, tiles.tallest() + 1))
 def test_dot_tile(dtype, height):
-    """Rows around the tile's two and four, and lengths around one vector and several."""
+    """Rows around the tile's two and four, and lengths around one vector, a panel and several; in one call and two."""
     vector = tiles.vector_items(np.dtype(dtype).itemsize)
     for rows in (1, 2, 3, 4, 5, 9):
-        for n in {*around(vector), *around(3 * vector)}:
+        for n in {*around(vector), *around(2 * vector), *around(3 * vector), *around(6 * vector)}:
             dot_case(dtype, height, rows, n)
+        dot_case(dtype, height, rows, 5 * vector, cut=2 * vector)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -106,6 +122,7 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
             for height in (1, 2, 3, tiles.tallest() - 1, tiles.tallest()):
                 for n in range(1, 2 * vector + 2):
                     dot_case(dtype, height, 5, n, place)
+                    dot_case(dtype, height, 3, n + 2 * vector, place, cut=2 * vector)
                     outer_case(dtype, height, n, 3, n % 2 == 0, place)
         """
     )

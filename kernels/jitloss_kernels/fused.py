@@ -6,10 +6,15 @@ Every part is summed in one fixed order, so the result is the same to the last b
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from . import narrow, wide, workers
-from .memory import aligned
+from .jit import Kernel
+from .memory import borrow, give_back
 from .tags import TAGS
 
 # Up to so many classes, and from so many rows on, lanes with a gradient of their own are the faster way.
@@ -18,9 +23,22 @@ _NARROW_ROWS = 24
 # Other threads are called for what takes one thread about a tenth of a millisecond: so many bytes, or flops in float32.
 _WORTH_BYTES = 1 << 20
 _WORTH_FLOPS = 16 << 20
-# Rows a multiple of 1 KB apart share a few sets of the L1 cache; read for many classes, they are better copied.
-_CROWDED_BYTES = 1024
-_CROWDED_CLASSES = 16
+
+
+class Setup(NamedTuple):
+    """All that follows from shapes, dtypes and what is wanted: worked out once for many calls."""
+
+    kernel: Kernel
+    key: tuple[Hashable, ...]  # stands for the types of the kernel's arguments
+    loss: Any  # its tag
+    plan: Any
+    n_stages: int
+    n_items: int  # scratch for all threads together, and for each; then float64 sums likewise
+    member_items: int
+    n_sums: int
+    member_sums: int
+    in_place: bool
+    worth_threads: bool
 
 
 def linear_loss(
@@ -36,44 +54,65 @@ def linear_loss(
     """Mean `loss` of the rows of ``X W + bias`` plus ``decay * sum(W * W)``; `gradients` are written to, by name.
 
     `W` (D, C), `bias` (C,) and the gradients are C-contiguous and of the compute dtype. `X` (N, D) is float32, float64
-    or uint8 with any strides; `y` (N,) is int64 within 0 … C − 1. Inputs are read-only views: one type each.
+    or uint8 with any strides; `y` (N,) is int64 within 0 … C − 1.
     """
-    (n_rows, n_features), n_classes, dtype = X.shape, W.shape[1], W.dtype
-    way = way_of(n_rows, n_classes)
-    in_place = usable_in_place(X, dtype, n_classes)
-    plan = way.plan(n_rows, n_features, n_classes, dtype.itemsize, not in_place, tuple(gradients))
-    n_members = workers.size(n_threads) if worth_threads(n_rows, n_features, n_classes, dtype.itemsize) else 1
-    n_items, n_sums = way.scratch_items(plan, n_members)
-    scratch, sums = aligned((n_items,), dtype), np.zeros(n_sums)
-    n_stages = way.n_stages(plan, bool(decay))
-    counts = np.zeros(workers.COUNTS * (n_stages + 1), np.int64)
-    nothing = np.empty(0, dtype)
-    dW, db, dX = (gradients[name].reshape(-1) if name in gradients else nothing for name in ("W", "b", "X"))
-    if bias is None:
-        bias = np.zeros(n_classes, dtype)
-        bias.flags.writeable = False
-    x = X.reshape(-1) if in_place else X
-    scale, twice_decay = dtype.type(1 / max(n_rows, 1)), dtype.type(2 * decay)
+    n_rows, dtype = len(X), W.dtype
+    layout = "C" if X.flags.c_contiguous else "F" if X.flags.f_contiguous else "A"
+    task = setup(loss, *X.shape, W.shape[1], dtype, X.dtype, layout, tuple(gradients))
+    n_members = workers.size(n_threads) if task.worth_threads else 1
+    n_counts = workers.COUNTS * (task.n_stages + 1)
+    workspace = borrow(
+        task.n_items + n_members * task.member_items, task.n_sums + n_members * task.member_sums, n_counts, dtype
+    )
+    scratch, sums, counts = workspace
+    counts[:n_counts] = 0
+    nothing = _NOTHING[dtype.char]
+    dW, db, dX = gradients.get("W", nothing), gradients.get("b", nothing), gradients.get("X", nothing)
     arguments = (
-        counts, 0, n_stages, TAGS[loss], plan, W.reshape(-1), x, y, bias, scale, twice_decay,
-        scratch, sums, dW, db, dX,
+        counts, 0, task.n_stages, task.loss, task.plan, W.reshape(-1), X.reshape(-1) if task.in_place else X, y,
+        nothing if bias is None else bias, 1 / n_rows if n_rows else 1.0, 2 * decay,
+        scratch, sums, dW.reshape(-1), db, dX.reshape(-1),
     )  # fmt: skip
-    layout = "flat" if in_place else "C" if x.flags.c_contiguous else "F" if x.flags.f_contiguous else "A"
-    workers.run(way.run, (loss, dtype.num, x.dtype.num, layout), n_members, arguments)
-    total, squares = way.results(plan, sums)
+    workers.run(task.kernel, task.key, n_members, arguments)
+    total, squares = sums.item(0), sums.item(1)
+    if n_members == 1:  # else a thread that comes late may still look at the counts
+        give_back(workspace)
     value = total / max(n_rows, 1)
-    return float(value + decay * squares if decay else value)  # not 0 · infinity
+    return value + decay * squares if decay else value  # not 0 · infinity
+
+
+_NOTHING = {char: np.empty(0, char) for char in "fd"}
+
+
+@lru_cache
+def setup(
+    loss: str,
+    n_rows: int,
+    n_features: int,
+    n_classes: int,
+    dtype: np.dtype[Any],
+    x_dtype: np.dtype[Any],
+    x_layout: str,
+    wrt: tuple[str, ...],
+) -> Setup:
+    """How a problem is solved."""
+    way, in_place = way_of(n_rows, n_classes), x_dtype == dtype and x_layout == "C"  # else blocks of X are copied
+    plan = way.plan(n_rows, n_features, n_classes, dtype.itemsize, not in_place, wrt)
+    return Setup(
+        kernel=way.run,
+        key=(loss, dtype.num, x_dtype.num, "flat" if in_place else x_layout),
+        loss=TAGS[loss],
+        plan=plan,
+        n_stages=way.n_stages(plan),
+        **way.sizes(plan)._asdict(),
+        in_place=in_place,
+        worth_threads=worth_threads(n_rows, n_features, n_classes, dtype.itemsize),
+    )
 
 
 def way_of(n_rows: int, n_classes: int):
     """The module that solves problems of this shape."""
     return narrow if n_classes <= _NARROW_CLASSES and (n_rows >= _NARROW_ROWS or n_rows == 0) else wide
-
-
-def usable_in_place(X: np.ndarray, dtype: np.dtype, n_classes: int) -> bool:
-    """Whether blocks of X need not be copied."""
-    crowded = n_classes > _CROWDED_CLASSES and X.shape[1] * dtype.itemsize % _CROWDED_BYTES == 0
-    return bool(X.dtype == dtype and X.flags.c_contiguous and not crowded)
 
 
 def worth_threads(n_rows: int, n_features: int, n_classes: int, item_bytes: int) -> bool:

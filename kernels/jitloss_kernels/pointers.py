@@ -6,7 +6,8 @@ callee's code into every caller, and theirs), and never in two versions that dif
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from llvmlite import ir
 from numba import types
@@ -20,10 +21,23 @@ def address_of(kernel: Kernel, signature: tuple[Any, ...], of_parallel: bool = F
     """The address of `kernel` compiled for arguments of these numba types; 0 where nothing is compiled."""
     if config.DISABLE_JIT:
         return 0
-    dispatcher = kernel.parallel if of_parallel else kernel.serial
-    dispatcher.compile(signature)
-    compiled = dispatcher.overloads[signature]
+    compiled = _compiled(kernel.parallel if of_parallel else kernel.serial, signature)
     return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
+
+
+def entry_of(kernel: Kernel, signature: tuple[Any, ...]) -> Callable[..., Any]:
+    """The serial `kernel`, for Python to call with arguments of these numba types and no others.
+
+    numba's dispatcher looks at every argument of every call to find this; for a small problem that is half of the time.
+    """
+    if config.DISABLE_JIT:
+        return kernel.serial
+    return cast(Callable[..., Any], _compiled(kernel.serial, signature).entry_point)
+
+
+def _compiled(dispatcher: Any, signature: tuple[Any, ...]) -> Any:
+    dispatcher.compile(signature)
+    return dispatcher.overloads[signature]
 
 
 @intrinsic

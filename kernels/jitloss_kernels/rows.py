@@ -1,7 +1,8 @@
 """A loss is one function of scores: it returns their loss and leaves the dscores in their place.
 
-It works on a *strip*: a matrix of scores, `lanes` wide, whose rows are contiguous and a fixed step apart. All loops run
-along the lanes and fill vectors whatever the number of classes, because a strip holds one of two things:
+It works on a *strip*: a matrix of scores, `lanes` wide (a panel of ``tiles``), whose rows are contiguous and a
+fixed step apart. All loops run along the lanes and fill vectors whatever the number of classes, because a strip holds
+one of two things:
 
 - ``SAMPLES``: each lane is a sample, each row a class (how few classes are kept). Nothing is added across lanes.
 - ``CLASSES``: all of it is one sample, whose class c stands in row ``c // lanes``, lane ``c % lanes`` (how many classes
@@ -13,7 +14,7 @@ A loss is called with
 ``s``         the scores, flat; the strip starts at ``s0``, its ``n_rows`` rows are ``step`` apart
 ``y``         labels; the strip's first sample is ``first``, and ``n`` of its lanes are samples
 ``scale``     factor on every dscores: 1 / N for the mean
-``peak``      (lanes,) scratch of the scores' dtype; its length says how wide the strip is
+``peak``      (lanes,) scratch of the scores' dtype
 ``total``     (lanes,) float64 scratch: sums are added up in float64 whatever the scores
 ============  ====================================================================================
 
@@ -30,15 +31,14 @@ from numba.extending import overload
 from .exponential import exp_nonpositive
 from .jit import helper, merged
 from .tags import Softmax, Svm
+from .tiles import panel_items
 
 SAMPLES, CLASSES = False, True
-# Lanes of a strip of samples: at least a vector of any target.
-SAMPLE_LANES = 16
 
 
 def svm(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
     """Sum over j ≠ y of max(0, s_j − s_y + 1): Weston and Watkins (1999)."""
-    lanes, zero, one = len(peak), s.dtype.type(0), s.dtype.type(1)
+    lanes, zero, one = panel_items(s.itemsize), s.dtype.type(0), s.dtype.type(1)
     loss = 0.0
     for i in range(lanes):
         peak[i] = zero
@@ -77,7 +77,7 @@ def svm(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
 
 def softmax(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
     """log Σ_j exp(s_j) − s_y, shifted by the largest score so that no exponential overflows: Bridle (1989)."""
-    lanes, loss = len(peak), 0.0
+    lanes, loss = panel_items(s.itemsize), 0.0
     for i in range(lanes):
         peak[i] = s[s0 + i]
         total[i] = 0.0
@@ -95,13 +95,16 @@ def softmax(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
     for j in range(n_rows):
         row = s[s0 + j * step : s0 + j * step + lanes]
         for i in range(lanes):
-            exponential = exp_nonpositive(row[i] - peak[i])
-            row[i] = exponential
-            total[i] += np.float64(exponential)
+            row[i] = exp_nonpositive(row[i] - peak[i])
+        for i in range(lanes):  # apart: converting in between would halve the vectors of float32
+            total[i] += np.float64(row[i])
     if one_sample:
         _combine(total)
+    # One logarithm for all: a total lies between 1 and C, so no product of a strip's leaves the range of float64.
+    product = 1.0
     for i in range(n):
-        loss += log(total[i])
+        product *= total[i]
+    loss += log(product)
     for i in range(lanes):
         peak[i] = scale / total[i]
     for j in range(n_rows):

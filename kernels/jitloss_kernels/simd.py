@@ -111,21 +111,32 @@ class Vectors:
         name = "llvm.fma" if target().fma else "llvm.fmuladd"
         return self.builder.call(self._declare(f"{name}.{self._name}", self.type, *[self.type] * 3), [a, b, c])
 
-    def sum(self, value: ir.Value) -> ir.Value:
-        """The sum of the lanes, halves added to halves."""
-        length = self.length
+    def sums(self, values: Sequence[ir.Value]) -> list[ir.Value]:
+        """The sum of the lanes of each of `values`: halves added to halves, two vectors at a time in one."""
+        count, parts, length = len(values), list(values), self.length
         while length > 1:
             length //= 2
-            low = self.builder.shuffle_vector(value, value, self._lanes(range(length)))
-            high = self.builder.shuffle_vector(value, value, self._lanes(range(length, 2 * length)))
-            value = self.builder.fadd(low, high)
-        return self.builder.extract_element(value, _INT(0))
+            if len(parts) % 2:
+                parts.append(self.zero)
+            pairs = zip(parts[::2], parts[1::2], strict=True)
+            parts = [self._add_halves(first, second, length) for first, second in pairs]
+        return [self.builder.extract_element(parts[i // self.length], _INT(i % self.length)) for i in range(count)]
 
-    def prefetch(self, pointer: ir.Value) -> None:
-        """Ask for the cache line at `pointer`, which may lie outside every array."""
+    def _add_halves(self, first: ir.Value, second: ir.Value, length: int) -> ir.Value:
+        """Every run of `2 * length` lanes, its halves added: all runs of `first`, then all of `second`."""
+        starts = range(0, self.length, 2 * length)
+        both = [[start + shift + lane for start in starts for lane in range(length)] for shift in (0, length)]
+        low, high = (
+            self.builder.shuffle_vector(first, second, self._lanes(half + [self.length + lane for lane in half]))
+            for half in both
+        )
+        return self.builder.fadd(low, high)
+
+    def prefetch(self, pointer: ir.Value, locality: int) -> None:
+        """Ask for the cache line at `pointer`, which may lie outside every array, into L1 (3) or L2 (2)."""
         place = self.builder.bitcast(pointer, _BYTE.as_pointer())
         function = self._declare("llvm.prefetch.p0", ir.VoidType(), place.type, _INT, _INT, _INT)
-        self.builder.call(function, [place, _INT(0), _INT(3), _INT(1)])
+        self.builder.call(function, [place, _INT(0), _INT(locality), _INT(1)])
 
     def _lanes(self, indices: Sequence[int] | range) -> ir.Constant:
         return ir.Constant(ir.VectorType(_INT, len(indices)), list(indices))

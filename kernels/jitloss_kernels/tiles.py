@@ -29,8 +29,8 @@ from .jit import Kernel
 from .pointers import place
 from .simd import INDEX, Vectors, loop, target
 
-# How far ahead in its own row dot_tile prefetches: what the hardware needs to keep streaming across pages.
-_AHEAD_BYTES = 512
+# Where a prefetch puts a line. What is used much later must not push out of L1 what is used now.
+L1, L2 = 3, 2
 
 
 def tallest() -> int:
@@ -48,14 +48,25 @@ def panel_items(item_bytes: int) -> int:
     return 2 * vector_items(item_bytes)
 
 
-def dot_tile(tile, height, a, a0, a_row, rows, b, b0, b_row, n, out, o0, o_row, o_column):
-    """out[i, j] += Σ_k a[i, k] b[j, k] for i < rows, j < height ≤ tallest(), k < n."""
+def dot_tile(tile, height, a, a0, a_row, rows, b, b0, n, parts, p0, first, last, out, o0, o_row, o_column, ahead):
+    """out[i, j] += Σ_k a[i, k] b[k, j] for i < rows, j < height ≤ tallest(), k < n.
+
+    `b` comes in panels of ``panel_items`` features, filled up with zeros: panel by panel, its rows one after the other.
+    A sum over a long k is made in several calls, the `first` and the `last` of which say so; in between `parts` holds a
+    vector for each i and j, `rows` rounded up to a multiple of 4. `ahead` items after what is read of `a` lies what to
+    prefetch.
+    """
+    panel = panel_items(out.itemsize)
     for i in range(rows):
         for j in range(height):
-            total = out.dtype.type(0)
+            part = p0 + (i * height + j) * vector_items(out.itemsize)
+            total = out.dtype.type(0) if first else parts[part]
             for k in range(n):
-                total += a[a0 + i * a_row + k] * b[b0 + j * b_row + k]
-            out[o0 + i * o_row + j * o_column] += total
+                total += a[a0 + i * a_row + k] * b[b0 + (k // panel * height + j) * panel + k % panel]
+            if last:
+                out[o0 + i * o_row + j * o_column] += total
+            else:
+                parts[part] = total
 
 
 def outer_tile(tile, height, a, a0, a_row, a_k, b, b0, b_k, b_panel, n, out, o0, o_row, o_panel, columns, fresh, ahead):
@@ -81,15 +92,25 @@ def _panel_items_compiled(item_bytes):
     return lambda item_bytes: panel_bytes // item_bytes
 
 
+@overload(vector_items)
+def _vector_items_compiled(item_bytes):
+    vector_bytes = vector_items(1)
+    return lambda item_bytes: vector_bytes // item_bytes
+
+
 @overload(dot_tile)
-def _dot_tile_compiled(tile, height, a, a0, a_row, rows, b, b0, b_row, n, out, o0, o_row, o_column):
+def _dot_tile_compiled(
+    tile, height, a, a0, a_row, rows, b, b0, n, parts, p0, first, last, out, o0, o_row, o_column, ahead
+):
     if config.BOUNDSCHECK:
         return dot_tile
 
-    def through_pointer(tile, height, a, a0, a_row, rows, b, b0, b_row, n, out, o0, o_row, o_column):
+    def through_pointer(
+        tile, height, a, a0, a_row, rows, b, b0, n, parts, p0, first, last, out, o0, o_row, o_column, ahead
+    ):
         pointers.call(tile, (
-            height, place(a, a0), a_row, rows, place(b, b0), b_row, n,
-            place(out, o0), o_row, o_column, out.dtype.type(0),
+            height, place(a, a0), a_row, rows, place(b, b0), n, place(parts, p0), first, last,
+            place(out, o0), o_row, o_column, ahead, out.dtype.type(0),
         ))  # fmt: skip
 
     return through_pointer
@@ -118,15 +139,15 @@ def compiled(item_type):
     """The addresses of both tiles for "float32" or "float64" arrays; compiled, or loaded from disk, the first time."""
     item = getattr(types, item_type)
     return (
-        pointers.address_of(_dot_tile, (types.int64,) * 10 + (item,)),
+        pointers.address_of(_dot_tile, (types.int64,) * 13 + (item,)),
         pointers.address_of(_outer_tile, (types.int64,) * 14 + (item,)),
     )
 
 
 @Kernel
-def _dot_tile(height, a, a_row, rows, b, b_row, n, out, o_row, o_column, like):
+def _dot_tile(height, a, a_row, rows, b, n, parts, first, last, out, o_row, o_column, ahead, like):
     """dot_tile on addresses."""
-    _dot_tile_ir(height, a, a_row, rows, b, b_row, n, out, o_row, o_column, like)
+    _dot_tile_ir(height, a, a_row, rows, b, n, parts, first, last, out, o_row, o_column, ahead, like)
 
 
 @Kernel
@@ -149,50 +170,68 @@ def _for_each_height(builder, height, emit):
 
 
 @intrinsic
-def _dot_tile_ir(typingctx, height, a, a_row, rows, b, b_row, n, out, o_row, o_column, like):
+def _dot_tile_ir(typingctx, height, a, a_row, rows, b, n, parts, first, last, out, o_row, o_column, ahead, like):
     def codegen(context, builder, signature, arguments):
-        height, a_, a_row, rows, b_, b_row, n, out_, o_row, o_column, _ = arguments
+        height, a_, a_row, rows, b_, n, parts_, first, last, out_, o_row, o_column, ahead, _ = arguments
         vectors = Vectors(builder, context.get_value_type(like))
-        a_at, b_at, out_at = (vectors.pointer(address) for address in (a_, b_, out_))
-        last, whole = builder.sub(rows, INDEX(1)), builder.and_(n, INDEX(-vectors.length))
-        ahead = INDEX(_AHEAD_BYTES // vectors.item_bytes)
+        length, panel = vectors.length, 2 * vectors.length
+        a_at, b_at, parts_at, out_at = (vectors.pointer(address) for address in (a_, b_, parts_, out_))
+        first, last = (builder.icmp_signed("!=", flag, INDEX(0)) for flag in (first, last))
+        last_row, whole = builder.sub(rows, INDEX(1)), builder.and_(n, INDEX(-panel))
+        masks = [vectors.first_lanes(builder.sub(builder.sub(n, whole), INDEX(v * length))) for v in range(2)]
 
         def tile(classes):
             n_rows = 4 if 2 * classes <= tallest() else 2
-            b_rows = [builder.gep(b_at, [builder.mul(INDEX(j), b_row)]) for j in range(classes)]
+            n_sums = n_rows * classes
 
-            def some_rows(first, _):
+            def some_rows(top, _):
                 # Beyond the last row the last row is read again, and not stored.
-                wanted = [builder.add(first, INDEX(i)) for i in range(n_rows)]
-                read = [builder.select(builder.icmp_signed("<", i, last), i, last) for i in wanted]
+                wanted = [builder.add(top, INDEX(i)) for i in range(n_rows)]
+                read = [builder.select(builder.icmp_signed("<", i, last_row), i, last_row) for i in wanted]
                 a_rows = [builder.gep(a_at, [builder.mul(i, a_row)]) for i in read]
+                far = builder.gep(a_at, [builder.add(ahead, builder.mul(builder.sdiv(top, INDEX(2)), a_row))])
+                far_rows = [builder.gep(far, [builder.mul(INDEX(i), a_row)]) for i in range(n_rows // 2)]
+                part = builder.gep(parts_at, [builder.mul(top, INDEX(classes * length))])
+                part_places = [builder.gep(part, [INDEX(s * length)]) for s in range(n_sums)]
 
-                def step(k, sums, mask=None):
-                    left = [vectors.load(builder.gep(row, [k]), mask) for row in a_rows]
-                    for row in a_rows:
-                        vectors.prefetch(builder.gep(row, [builder.add(k, ahead)]))
+                def step(k, sums, masks=(None, None)):
                     sums = list(sums)
-                    for j, row in enumerate(b_rows):
-                        right = vectors.load(builder.gep(row, [k]), mask)
-                        for i in range(n_rows):
-                            sums[i * classes + j] = vectors.multiply_add(left[i], right, sums[i * classes + j])
+                    panel_at = builder.gep(b_at, [builder.mul(k, INDEX(classes))])
+                    for v in range(2):
+                        places = [builder.gep(row, [builder.add(k, INDEX(v * length))]) for row in a_rows]
+                        left = [vectors.load(place, masks[v]) for place in places]
+                        for row in far_rows:
+                            vectors.prefetch(builder.gep(row, [builder.add(k, INDEX(v * length))]), L2)
+                        for j in range(classes):
+                            right = vectors.load(builder.gep(panel_at, [INDEX(j * panel + v * length)]))
+                            for i in range(n_rows):
+                                sums[i * classes + j] = vectors.multiply_add(left[i], right, sums[i * classes + j])
                     return sums
 
-                sums = loop(builder, INDEX(0), whole, vectors.length, [vectors.zero] * (n_rows * classes), step)
-                before = builder.block
+                begin = builder.block
+                with builder.if_then(builder.not_(first)):
+                    before = [vectors.load(place) for place in part_places]
+                    loaded = builder.block
+                zeros = [vectors.zero] * n_sums
+                sums = [_either(builder, zeros, begin, before, loaded, s) for s in range(n_sums)]
+                sums = loop(builder, INDEX(0), whole, panel, sums, step)
+                begin = builder.block
                 with builder.if_then(builder.icmp_signed("<", whole, n)):
-                    ends = step(whole, sums, vectors.first_lanes(builder.sub(n, whole)))
+                    ends = step(whole, sums, masks)
                     inside = builder.block
-                for i in range(n_rows):
-                    totals = [_either(builder, sums, before, ends, inside, i * classes + j) for j in range(classes)]
-                    sums[i * classes : (i + 1) * classes] = totals
-                for i in range(n_rows):
-                    with builder.if_then(builder.icmp_signed("<", wanted[i], rows)):
-                        for j in range(classes):
-                            offset = builder.add(builder.mul(wanted[i], o_row), builder.mul(INDEX(j), o_column))
-                            place = builder.gep(out_at, [offset])
-                            total = vectors.sum(sums[i * classes + j])
-                            builder.store(builder.fadd(builder.load(place), total), place)
+                sums = [_either(builder, sums, begin, ends, inside, s) for s in range(n_sums)]
+                with builder.if_else(last) as (deliver, keep):
+                    with deliver:
+                        totals = vectors.sums(sums)
+                        for i in range(n_rows):
+                            with builder.if_then(builder.icmp_signed("<", wanted[i], rows)):
+                                for j in range(classes):
+                                    offset = builder.add(builder.mul(wanted[i], o_row), builder.mul(INDEX(j), o_column))
+                                    place = builder.gep(out_at, [offset])
+                                    builder.store(builder.fadd(builder.load(place), totals[i * classes + j]), place)
+                    with keep:
+                        for value, place in zip(sums, part_places, strict=True):
+                            vectors.store(value, place)
                 return []
 
             loop(builder, INDEX(0), rows, n_rows, [], some_rows)
@@ -200,7 +239,7 @@ def _dot_tile_ir(typingctx, height, a, a_row, rows, b, b_row, n, out, o_row, o_c
         _for_each_height(builder, height, tile)
         return context.get_dummy_value()
 
-    return types.void(*(types.int64,) * 10, like), codegen
+    return types.void(*(types.int64,) * 13, like), codegen
 
 
 def _either(builder, first, first_block, second, second_block, index):
@@ -229,11 +268,14 @@ def _outer_tile_ir(
             def panel(p, wide, masks=(None, None), column=None):
                 column = INDEX(0) if column is None else column
                 b_top = builder.gep(b_at, [builder.add(builder.mul(p, b_panel), column)])
+                far = builder.gep(b_at, [builder.add(builder.add(builder.mul(p, b_panel), column), ahead)])
 
                 def step(k, sums):
                     row = builder.gep(b_top, [builder.mul(k, b_k)])
                     right = [vectors.load(builder.gep(row, [INDEX(v * length)]), masks[v]) for v in range(wide)]
-                    vectors.prefetch(_half_ahead(builder, b_top, k, b_k, ahead, length))
+                    odd = builder.and_(k, INDEX(1))
+                    line = builder.add(builder.mul(builder.ashr(k, INDEX(1)), b_k), builder.mul(odd, INDEX(length)))
+                    vectors.prefetch(builder.gep(far, [line]), L2)
                     top = builder.gep(a_at, [builder.mul(k, a_k)])
                     sums = list(sums)
                     for i in range(rows):
@@ -249,7 +291,7 @@ def _outer_tile_ir(
                     for v in range(wide)
                 ]
                 for spot in places:
-                    vectors.prefetch(spot)
+                    vectors.prefetch(spot, L1)
                 sums = loop(builder, INDEX(0), n, 1, [vectors.zero] * (rows * wide), step)
                 with builder.if_else(fresh) as (write, add):
                     with write:
@@ -277,11 +319,3 @@ def _outer_tile_ir(
         return context.get_dummy_value()
 
     return types.void(*(types.int64,) * 14, like), codegen
-
-
-def _half_ahead(builder, b_top, k, b_k, ahead, length):
-    """The line to prefetch in step k: both lines of a row in two steps, and of every second row."""
-    odd = builder.and_(k, INDEX(1))
-    row = builder.mul(builder.or_(k, INDEX(1)), b_k)
-    line = builder.mul(odd, INDEX(length))
-    return builder.gep(b_top, [builder.add(builder.add(row, line), ahead)])

@@ -8,7 +8,7 @@ Rows go in blocks, and each block goes through stages. The scores of a block are
     scores      S = X W + b: W is packed chunk by chunk for the thread at hand      tasks: classes × rows
     rows        losses; dscores take the place of the scores                        tasks: ranges of rows
     gradients   dW += Xᵀ S, db; dX = S Wᵀ                                           tasks: features × classes
-    finish      regulariser                                                         tasks: ranges of features
+    end         regulariser; then sums                                              tasks: ranges of features; one
 
 Vectors run along the classes. S is kept in *panels*, as wide as a tile and contiguous: no step through memory is a
 power of two, and what one tile reads comes in a row. The last panel is filled up with −∞.
@@ -23,7 +23,7 @@ import numpy as np
 
 from .blocks import read, where
 from .jit import Kernel, helper, merged, out_of_line
-from .memory import row_items, whole_lines
+from .memory import RESULTS, Sizes, row_items, whole_lines
 from .rows import CLASSES, rows
 from .tiles import compiled, outer_tile, panel_items, tallest
 from .workers import claim, finish, wait
@@ -95,8 +95,8 @@ def plan(n_rows, n_features, n_classes, item_bytes, copies, wrt):
     part_features = min(_PART_TILES * tallest(), n_features)
     class_parts = min(n_groups, max(1, -(-_MANY_TASKS // -(-n_features // part_features))))
     peaks_at = max(chunk * group, block_rows * part_features)
-    losses = n_blocks * -(-block_rows // _TASK_ROWS)
-    sums_squares = losses + n_panels * panel
+    sums_db = RESULTS + n_blocks * -(-block_rows // _TASK_ROWS)
+    sums_squares = sums_db + n_panels * panel
     return Plan(
         n_rows=n_rows,
         n_features=n_features,
@@ -119,7 +119,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, copies, wrt):
         member_at=copy_at + (block_rows * width if copies else 0),
         member_items=whole_lines(peaks_at + panel, item_bytes),
         peaks_at=peaks_at,
-        sums_db=losses,
+        sums_db=sums_db,
         sums_squares=sums_squares,
         sums_totals=sums_squares + -(-n_features // _TASK_FEATURES),
         want_w="W" in wrt,
@@ -135,19 +135,14 @@ def _share(n, n_groups, n_tasks, least):
     return -(-n // parts)
 
 
-def scratch_items(plan, n_members):
-    """Items of scratch and of float64 sums that a problem needs; some of them for each thread."""
-    return plan.member_at + n_members * plan.member_items, plan.sums_totals + n_members * plan.panel
+def sizes(plan):
+    """The memory that a problem needs; some of it for each thread."""
+    return Sizes(plan.member_at, plan.member_items, plan.sums_totals, plan.panel)
 
 
-def n_stages(plan, decays):
-    """How many stages there are; the last is for what only it delivers."""
-    return plan.n_blocks * N_STAGES + (1 if plan.want_b or decays else 0)
-
-
-def results(plan, sums):
-    """The sum of the losses, block after block, and the sum of W²."""
-    return sums[: plan.sums_db].sum(), sums[plan.sums_squares : plan.sums_totals].sum()
+def n_stages(plan):
+    """How many stages there are: those of each block, and the end in two."""
+    return plan.n_blocks * N_STAGES + 2
 
 
 @Kernel
@@ -167,7 +162,10 @@ def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, scale, twice
             if task >= n_tasks:
                 break
             if block == plan.n_blocks:
-                end(task, plan, W, twice_decay, sums, dW, db)
+                if stage == 0:
+                    decay(task, plan, W, scratch.dtype.type(twice_decay), sums, dW)
+                else:
+                    add(plan, twice_decay, sums, db)
             elif stage == COPY:
                 start = task * _TASK_ROWS
                 at = plan.copy_at + start * plan.width
@@ -176,7 +174,7 @@ def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, scale, twice
                 x, x0, x_row = where(X, first, plan.n_features, scratch, plan.copy_at, plan.width)
                 scores(task, plan, x, x0, x_row, n, W, bias, scratch, plan.member_at + member * plan.member_items)
             elif stage == ROWS:
-                losses(task, loss, plan, y, block, first, n, scale, scratch, sums, member)
+                losses(task, loss, plan, y, block, first, n, scratch.dtype.type(scale), scratch, sums, member)
             elif stage == GRADIENTS:
                 x, x0, x_row = where(X, first, plan.n_features, scratch, plan.copy_at, plan.width)
                 n_w, buffer = _n_gradient_tasks(plan), plan.member_at + member * plan.member_items
@@ -192,7 +190,7 @@ def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, scale, twice
 def _n_tasks(plan, block, stage, n, copies):
     """How many tasks a stage has."""
     if block == plan.n_blocks:
-        return _parts(plan.n_features, _TASK_FEATURES)
+        return _parts(plan.n_features, _TASK_FEATURES) if stage == 0 else 1
     if stage == COPY:
         return _parts(n, _TASK_ROWS) if copies else 0
     if stage == SCORES:
@@ -228,7 +226,7 @@ def scores(task, plan, x, x0, x_row, n, W, bias, scratch, buffer):
             at = top + p * plan.panel_step + i * plan.panel
             row, left = scratch[at : at + plan.panel], columns - p * plan.panel
             for v in range(len(row)):
-                row[v] = bias[j + p * plan.panel + v] if v < left else -np.inf
+                row[v] = (bias[j + p * plan.panel + v] if len(bias) > 0 else 0) if v < left else -np.inf
     n_tiles = _parts(stop - start, plan.tile)
     for k in range(0, plan.n_features, plan.chunk):
         length = min(plan.chunk, plan.n_features - k)
@@ -267,7 +265,7 @@ def losses(task, loss, plan, y, block, first, n, scale, scratch, sums, member):
     for i in range(start, min(start + _TASK_ROWS, n)):
         at = i * plan.panel
         total += rows(loss, scratch, at, plan.panel_step, plan.n_panels, CLASSES, y, first + i, 1, scale, peak, totals)
-    sums[block * _parts(plan.block_rows, _TASK_ROWS) + task] = total
+    sums[RESULTS + block * _parts(plan.block_rows, _TASK_ROWS) + task] = total
 
 
 @helper
@@ -342,8 +340,8 @@ def inputs(task, plan, first, n, W, scratch, buffer, dX):
 
 
 @helper
-def end(task, plan, W, twice_decay, sums, dW, db):
-    """The regulariser for a range of features, and db where it is wanted."""
+def decay(task, plan, W, twice_decay, sums, dW):
+    """The regulariser for a range of features."""
     out_of_line()
     c, start = plan.n_classes, task * _TASK_FEATURES
     stop = min(start + _TASK_FEATURES, plan.n_features)
@@ -356,6 +354,21 @@ def end(task, plan, W, twice_decay, sums, dW, db):
             gradient_part = dW[start * c : stop * c]
             for k in range(len(weights)):
                 gradient_part[k] += twice_decay * weights[k]
-    if plan.want_b and task == 0:
-        for j in range(c):
+
+
+@helper
+def add(plan, twice_decay, sums, db):
+    """The sum of the losses, block after block, and the sum of W²; db where it is wanted."""
+    out_of_line()
+    sums[0] = sums[1] = 0.0
+    n_tasks = _parts(plan.block_rows, _TASK_ROWS)
+    for block in range(plan.n_blocks):
+        n = min(plan.block_rows, plan.n_rows - block * plan.block_rows)
+        for task in range(_parts(n, _TASK_ROWS)):
+            sums[0] += sums[RESULTS + block * n_tasks + task]
+    if twice_decay != 0:
+        for k in range(plan.sums_squares, plan.sums_totals):
+            sums[1] += sums[k]
+    if plan.want_b:
+        for j in range(plan.n_classes):
             db[j] = sums[plan.sums_db + j]

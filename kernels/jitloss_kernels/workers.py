@@ -40,23 +40,23 @@ _n_helpers = 0
 _hiring = threading.Lock()
 
 
-def run(kernel: Kernel, key: Hashable, n_threads: int | None, arguments: tuple[Any, ...]) -> None:
-    """Run `kernel` on at most `n_threads` threads (None: as many as numba may use here), this one among them.
+def run(kernel: Kernel, key: Hashable, n_members: int, arguments: tuple[Any, ...]) -> None:
+    """Run `kernel` on at most `n_members` threads, this one among them.
 
-    `key` stands for the types of the arguments.
+    `key` stands for the types of the arguments; whether arrays may be written to does not count.
     """
-    n_members = 1 if config.BOUNDSCHECK else size(n_threads)  # there, an IndexError has to reach the caller
-    if n_members == 1:
-        kernel.serial(*arguments)
+    if n_members == 1 or config.BOUNDSCHECK:  # there, an IndexError has to reach the caller
+        _entry(kernel, key, arguments)(*arguments)
     elif on_tbb():
-        _together.serial(n_members, _spread_address(), _address(kernel, key, arguments), arguments)
+        call = _entry(_together, (kernel, key), (0, 0, 0, arguments))
+        call(n_members, _spread_address(), _address(kernel, key, arguments), arguments)
     else:
         # Compiled here and now: a helper that compiled could hold numba's lock just when this process forks.
-        _address(kernel, key, arguments)
+        entry = _entry(kernel, key, arguments)
         _hire(n_members - 1)
         for _ in range(n_members - 1):
-            _calls.put((kernel.serial, arguments))
-        kernel.serial(*arguments)
+            _calls.put((entry, arguments))
+        entry(*arguments)
 
 
 @Kernel
@@ -78,14 +78,31 @@ def _spread_address() -> int:
 
 
 _addresses: dict[tuple[Kernel, Hashable], int] = {}
+_entries: dict[tuple[Kernel, Hashable], Any] = {}
 
 
 def _address(kernel: Kernel, key: Hashable, arguments: tuple[Any, ...]) -> int:
     """Where `kernel` is, compiled for arguments like these."""
     found = _addresses.get((kernel, key))
     if found is None:
-        found = _addresses[kernel, key] = pointers.address_of(kernel, tuple(typeof(item) for item in arguments))
+        found = _addresses[kernel, key] = pointers.address_of(kernel, _type(arguments).types)
     return found
+
+
+def _entry(kernel: Kernel, key: Hashable, arguments: tuple[Any, ...]) -> Any:
+    """What Python calls to run `kernel`, compiled for arguments like these."""
+    found = _entries.get((kernel, key))
+    if found is None:
+        found = _entries[kernel, key] = pointers.entry_of(kernel, _type(arguments).types)
+    return found
+
+
+def _type(value: Any) -> Any:
+    """The numba type of `value`, every array of it writable: one type, and so one compilation, for all callers."""
+    if type(value) is tuple:
+        return types.BaseTuple.from_types([_type(item) for item in value])
+    found = typeof(value)
+    return found.copy(readonly=False) if isinstance(found, types.Array) else found
 
 
 def size(n_threads: int | None) -> int:

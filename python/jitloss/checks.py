@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, NoReturn, cast
 import numpy as np
 
 WRT = ("W", "b", "X")
+_INT64 = np.dtype(np.int64)
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -30,15 +31,10 @@ class Problem(NamedTuple):
     out: tuple[np.ndarray | None, ...]  # one for each of wrt; None: make a new array
     n_threads: int | None
 
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """The shape of each gradient of `wrt`."""
-        return [gradient_shape(name, self.W, self.X) for name in self.wrt]
-
 
 def gradient_shape(name: str, W: np.ndarray, X: np.ndarray) -> tuple[int, ...]:
     """The shape of the gradient with respect to `name`."""
-    return {"W": W.shape, "b": W.shape[1:], "X": X.shape}[name]
+    return W.shape if name == "W" else X.shape if name == "X" else W.shape[1:]
 
 
 def problem(W: Any, X: Any, y: Any, reg: Any, bias: Any, reg_scale: Any, wrt: Any, out: Any, n_threads: Any) -> Problem:
@@ -118,12 +114,17 @@ def labels(value: Any) -> np.ndarray:
 
 def in_range(y: np.ndarray, n_classes: int) -> None:
     """Refuse labels outside 0 … C − 1, in their own dtype: a cast first could wrap a bad one into the range."""
-    if y.size == 0 or (y.max() < n_classes and (y.dtype.kind == "u" or y.min() >= 0)):
+    if y.size == 0:
         return
-    first = int(np.flatnonzero((y < 0) | (y >= n_classes))[0])
-    raise ValueError(
-        f"y[{first}] is {y[first]}: expected labels from 0 to {n_classes - 1}, for W has {n_classes} columns"
-    )
+    if y.dtype == _INT64:  # read as unsigned, a negative label is a huge one
+        right = np.maximum.reduce(y.view(np.uint64)) < n_classes
+    else:
+        right = y.max() < n_classes and (y.dtype.kind == "u" or y.min() >= 0)
+    if not right:
+        first = int(np.flatnonzero((y < 0) | (y >= n_classes))[0])
+        raise ValueError(
+            f"y[{first}] is {y[first]}: expected labels from 0 to {n_classes - 1}, for W has {n_classes} columns"
+        )
 
 
 def factor(name: str, value: Any) -> float:

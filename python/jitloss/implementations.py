@@ -6,6 +6,7 @@ The public functions, the tests, `jitloss compare` and the benchmarks all read t
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -85,17 +86,20 @@ def run_jit(loss: Loss, problem: Problem) -> Result:
 
 def run_fused(loss: Loss, problem: Problem) -> Result:
     """Register tiles over blocks of rows, X read once."""
+    dtype = problem.dtype
+    W, X, y = fit(problem.W, dtype), block_input(problem.X, dtype), fit(problem.y, _LABELS)
+    bias = None if problem.bias is None else fit(problem.bias, dtype)
+    made = gradient_arrays(problem)
+    value = _fused().linear_loss(loss.name, W, X, y, bias, problem.decay, made, problem.n_threads)
+    return value, [deliver(made[name], out) for name, out in zip(problem.wrt, problem.out, strict=True)]
+
+
+@cache
+def _fused() -> Any:
+    """The engine, imported with the first call that needs it."""
     from jitloss_kernels import fused
 
-    W, X, y = (
-        kernel_input(problem.W, problem.dtype),
-        block_input(problem.X, problem.dtype),
-        kernel_input(problem.y, _LABELS),
-    )
-    bias = None if problem.bias is None else kernel_input(problem.bias, problem.dtype)
-    made = gradient_arrays(problem)
-    value = fused.linear_loss(loss.name, W, X, y, bias, problem.decay, made, problem.n_threads)
-    return value, [deliver(made[name], out) for name, out in zip(problem.wrt, problem.out, strict=True)]
+    return fused
 
 
 IMPLEMENTATIONS = {
@@ -109,13 +113,18 @@ IMPLEMENTATIONS = {
 }
 
 
-def kernel_input(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
-    """`array` as kernels take it: of `dtype`, C-contiguous, aligned, read-only; copied only where it is not so."""
+def fit(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """`array` in `dtype`, C-contiguous and aligned; copied only where it is not so."""
     flags = array.flags
-    if array.dtype != dtype or not flags.c_contiguous or not flags.aligned:
-        array = np.array(array, dtype, order="C")
-    view = array.view()
-    view.flags.writeable = False  # one array type, and so one compiled signature, whether the caller may write or not
+    if array.dtype == dtype and flags.c_contiguous and flags.aligned:
+        return array
+    return np.array(array, dtype, order="C")
+
+
+def kernel_input(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """`array` as numba's dispatcher is given it: fit, and read-only whether the caller may write or not: one type."""
+    view = fit(array, dtype).view()
+    view.flags.writeable = False
     return view
 
 
@@ -123,19 +132,17 @@ def block_input(X: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     """X as the fused engine reads it, block by block: as it lies, if it is float32, float64 or uint8 in any layout."""
     if X.dtype == np.bool_:
         X = X.view(np.uint8)
-    if X.dtype not in _BLOCK_DTYPES or not X.flags.aligned:
-        X = np.array(X, dtype, order="C")
-    view = X.view()
-    view.flags.writeable = False
-    return view
+    return X if X.dtype in _BLOCK_DTYPES and X.flags.aligned else np.array(X, dtype, order="C")
 
 
 def gradient_arrays(problem: Problem) -> dict[str, np.ndarray]:
     """An array for each gradient that is wanted: the caller's where kernels can write to it."""
-    return {
-        name: np.asarray(out) if out is not None and out.flags.carray else np.empty(shape, problem.dtype)
-        for name, out, shape in zip(problem.wrt, problem.out, problem.shapes, strict=True)
-    }
+    made = {}
+    for name, out in zip(problem.wrt, problem.out, strict=True):
+        usable = out is not None and out.flags.carray
+        shape = checks.gradient_shape(name, problem.W, problem.X)
+        made[name] = np.asarray(out) if usable else np.empty(shape, problem.dtype)
+    return made
 
 
 def deliver(gradient: np.ndarray, out: np.ndarray | None) -> np.ndarray:
