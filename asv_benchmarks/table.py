@@ -17,21 +17,11 @@ from pathlib import Path
 import numpy as np
 import yardsticks
 
+import problems
 from jitloss.compare import first_call, machine, measure, peers
 from jitloss.compare.cases import Case
 from jitloss.losses import LOSSES
 
-SHAPES = {
-    "dev": (500, 3073, 10),
-    "batch": (256, 785, 10),
-    "cifar": (49000, 3073, 10),
-    "mnist": (60000, 785, 10),
-    "binary": (200000, 100, 2),
-    "mid": (5000, 512, 100),
-    "features": (8192, 2048, 1000),
-    "vocab": (2048, 768, 32000),
-    "tiny": (32, 64, 10),
-}
 # NumPy time / ours, float64 and float32.
 TARGETS = {
     "dev": (3.2, 2.8), "batch": (2.2, 2.2), "cifar": (4, 4), "mnist": (4, 4), "binary": (3, 3),
@@ -41,15 +31,8 @@ DTYPES = ("float64", "float32")
 
 
 def problem(name: str, dtype: str, seed: int = 0, trained: bool = False) -> Case:
-    """X standard normal, W scaled to scores of unit variance, uniform labels; or W that has learned the labels."""
-    n_rows, n_features, n_classes = SHAPES[name]
-    random = np.random.default_rng(seed)
-    X = random.standard_normal((n_rows, n_features), dtype)
-    W = random.standard_normal((n_features, n_classes), dtype) / np.sqrt(n_features).astype(dtype)
-    y = (X @ W).argmax(axis=1) if trained else random.integers(0, n_classes, n_rows)
-    if trained:
-        W *= np.asarray(20, dtype)
-    return Case(name + (" trained" if trained else ""), "generated", W, X, y)
+    """One of the named problems."""
+    return problems.generated(problems.SHAPES[name], dtype, seed, trained, name)
 
 
 def violated(case: Case) -> float:
@@ -111,7 +94,7 @@ def show(found: dict, error: tuple[float, float] | None) -> str:
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    parser.add_argument("--shapes", nargs="+", choices=problems.SHAPES, default=list(problems.SHAPES))
     parser.add_argument("--against", nargs="*", choices=peers.PEERS, default=list(peers.PEERS))
     parser.add_argument("--threads", type=int, default=machine.available_cores())
     parser.add_argument("--no-accuracy", action="store_true", help="skip the five seeds of each float32 row")
@@ -142,7 +125,7 @@ def main() -> int:
             for dtype, loss in combinations(DTYPES, LOSSES):
                 rows.append(row(problem("cifar", dtype, trained=True), loss, dtype, roof, chosen.threads, []))
                 print(show(rows[-1], None), flush=True)
-    first = first_call.first_call("fused", "softmax", "float64", SHAPES["dev"], chosen.threads, 3)
+    first = first_call.first_call("fused", "softmax", "float64", problems.SHAPES["dev"], chosen.threads, 3)
     print(f"\nfirst call of a process, imports included: cold {first.cold:.2f} s, cached {first.cached:.2f} s")
     if chosen.json:
         chosen.json.write_text(json.dumps({"machine": header, "roof": roof, "rows": rows, "first": first}, indent=1))

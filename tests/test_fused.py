@@ -1,5 +1,7 @@
 """The fused engine: right on both sides of every edge, and the same bits however it is run."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ FORMS = [("W",), ("b",), ("X",), ("W", "b"), ("X", "W"), ("W", "b", "X"), ()]
 # One problem for each way to go: few classes, several groups of them, rows in several chunks; many classes, few rows.
 SHAPES = {
     "narrow": (700, 129, 10), "groups": (300, 64, 23), "chunks": (90, 1100, 4),
-    "wide": (300, 65, 150), "few": (5, 200, 7),
+    "wide": (300, 65, 410), "few": (5, 200, 11),
 }  # fmt: skip
 
 
@@ -74,7 +76,9 @@ def test_edges(shape, dtype):
 
 @needs_jit
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(2000, 2100, 6), (3100, 40, 200), (70, 1500, 300), (20_000, 7, 3)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(2000, 2100, 6), (3100, 40, 200), (70, 1500, 300), (900, 40, 420), (20_000, 7, 3)], ids=str
+)
 def test_several_blocks_lanes_and_groups(shape, dtype):
     check(shape, dtype)
 
@@ -192,10 +196,43 @@ def test_one_compiled_signature_for_a_loss_dtype_and_kind_of_input():
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "n_classes", "way"), [(24, 128, narrow), (23, 3, wide), (500, 129, wide), (0, 5, narrow)]
-)
-def test_the_way_follows_from_the_shape(n_rows, n_classes, way):
-    assert fused.way_of(n_rows, n_classes) is way
+    ("shape", "way"),
+    [
+        ((1, 5000, 8), narrow), ((0, 5, 3), narrow), ((17, 50, 9), wide), ((18, 50, 9), narrow), ((0, 5, 9), narrow),
+        ((256, 9000, 128), narrow), ((300, 9000, 129), wide), ((300, 2000, 129), narrow),
+        ((800, 600, 400), narrow), ((900, 600, 401), wide),
+    ],
+)  # fmt: skip
+def test_the_way_follows_from_the_shape(shape, way):
+    assert fused.way_of(*shape, 8) is way
+
+
+@needs_jit
+@pytest.mark.skipif(sys.platform == "win32", reason="mprotect is POSIX")
+@pytest.mark.parametrize("at_end", [False, True])
+def test_nothing_outside_the_arrays_is_touched(at_end):
+    """Inputs, outputs and scratch of the whole engine, each against a page that cannot be touched."""
+    check_in_fresh_process(
+        f"""
+        from test_fused import *
+        from test_tiles import page_bound
+        from jitloss_kernels import memory
+        place = lambda array: page_bound(array, {at_end})
+        whole = memory.aligned
+        memory.aligned = lambda shape, dtype: place(whole(shape, dtype))
+        fused.borrow, fused.give_back = lambda n, dtype: memory.aligned((n,), dtype), lambda scratch: None
+        for dtype in DTYPES:
+            for shape in (*SHAPES.values(), (33, 65, 3), (1, 1, 2), (2, 70, 33), (200, 17, 70), (70, 1100, 12)):
+                W, X, y = map(place, make(shape, dtype))
+                out = [place(np.empty(s, dtype)) for s in (W.shape, W.shape[1:], X.shape)]
+                bias = place(bias_of(W))
+                for call in (loss.function for loss in TABLE.values()):
+                    found = call(W, X, y, 0.1, bias=bias, wrt=("W", "b", "X"), out=out)
+                    copied = call(W.copy(), np.asfortranarray(X), y, 0.1, bias=bias, wrt=("W", "b", "X"))
+                    assert_same_bits(found, copied)
+        """,
+        timeout=300,
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
-from .jit import EXACT, exact, in_line
+from .jit import EXACT, in_line
 
 _LOG2_E = 1.4426950408889634
 # Lowest x with a normal result, upper and lower part of log 2.
@@ -27,26 +27,6 @@ def exp_nonpositive(x):
     return type(x)(0.0 if x < lowest else exp(x))
 
 
-@overload(exp_nonpositive, jit_options=EXACT)
-def _exp_nonpositive_compiled(x):
-    item = np.float32 if x == types.float32 else np.float64
-    lowest, high, low = _FLOAT32 if item is np.float32 else _FLOAT64
-    log2_e, half, zero = item(_LOG2_E), item(0.5), item(0)
-    series = _series_float32 if item is np.float32 else _series_float64
-
-    def exponential(x):
-        in_line()
-        inside = x if x >= lowest else lowest  # NaN too: it must not become an integer
-        n = np.int32(inside * log2_e - half)
-        r = (inside - item(n) * high) - item(n) * low
-        result = series(r) * _power_of_two(n, x)
-        if x >= lowest:
-            return result
-        return zero if x < lowest else x
-
-    return exponential
-
-
 def _coefficients(item, n_terms):
     """1 / k! for k = 0 … n_terms − 1."""
     return tuple(item(1 / factorial(k)) for k in range(n_terms))
@@ -56,19 +36,36 @@ _F = _coefficients(np.float32, 8)
 _D = _coefficients(np.float64, 14)
 
 
-@exact
-def _series_float32(r):
-    in_line()
-    high = ((_F[7] * r + _F[6]) * r + _F[5]) * r + _F[4]
-    return (((high * r + _F[3]) * r + _F[2]) * r + _F[1]) * r + _F[0]
+@overload(exp_nonpositive, jit_options=EXACT)
+def _exp_nonpositive_compiled(x):
+    item = np.float32 if x == types.float32 else np.float64
+    lowest, high, low = _FLOAT32 if item is np.float32 else _FLOAT64
+    log2_e, half, zero = item(_LOG2_E), item(0.5), item(0)
 
+    def exponential_float32(x):
+        in_line()
+        inside = x if x >= lowest else lowest  # NaN too: it must not become an integer
+        n = np.int32(inside * log2_e - half)
+        r = (inside - item(n) * high) - item(n) * low
+        series = (((_F[7] * r + _F[6]) * r + _F[5]) * r + _F[4]) * r + _F[3]
+        result = (((series * r + _F[2]) * r + _F[1]) * r + _F[0]) * _power_of_two(n, x)
+        if x >= lowest:
+            return result
+        return zero if x < lowest else x
 
-@exact
-def _series_float64(r):
-    in_line()
-    high = (((_D[13] * r + _D[12]) * r + _D[11]) * r + _D[10]) * r + _D[9]
-    high = ((((high * r + _D[8]) * r + _D[7]) * r + _D[6]) * r + _D[5]) * r + _D[4]
-    return (((high * r + _D[3]) * r + _D[2]) * r + _D[1]) * r + _D[0]
+    def exponential_float64(x):
+        in_line()
+        inside = x if x >= lowest else lowest
+        n = np.int32(inside * log2_e - half)
+        r = (inside - item(n) * high) - item(n) * low
+        series = (((_D[13] * r + _D[12]) * r + _D[11]) * r + _D[10]) * r + _D[9]
+        series = ((((series * r + _D[8]) * r + _D[7]) * r + _D[6]) * r + _D[5]) * r + _D[4]
+        result = ((((series * r + _D[3]) * r + _D[2]) * r + _D[1]) * r + _D[0]) * _power_of_two(n, x)
+        if x >= lowest:
+            return result
+        return zero if x < lowest else x
+
+    return exponential_float32 if item is np.float32 else exponential_float64
 
 
 @intrinsic

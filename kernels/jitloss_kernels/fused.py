@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import lru_cache
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,14 +16,17 @@ import numpy as np
 from . import narrow, wide, workers
 from .jit import Kernel
 from .memory import borrow, give_back
+from .rows import SCORE_FLOPS
 from .tags import TAGS
 
-# Up to so many classes, and from so many rows on, lanes with a gradient of their own are the faster way.
-_NARROW_CLASSES = 128
-_NARROW_ROWS = 24
-# Other threads are called for what takes one thread about a tenth of a millisecond: so many bytes, or flops in float32.
+# Lanes with a gradient of their own are the faster way for few classes anyhow (`wide` would leave vectors half empty);
+# for some, if there are rows enough to be worth packing W; for many, if W and a gradient fit in a cache, too.
+_FEW_CLASSES, _SOME_CLASSES, _MANY_CLASSES = 8, 128, 400
+_ROWS_A_CLASS = 2
+_CACHED_BYTES = 2 << 20
+# Other threads are called for what takes one thread some thirty microseconds: so many bytes, or flops in float32.
 _WORTH_BYTES = 1 << 20
-_WORTH_FLOPS = 16 << 20
+_WORTH_FLOPS = 2 << 20
 
 
 class Setup(NamedTuple):
@@ -60,23 +64,20 @@ def linear_loss(
     layout = "C" if X.flags.c_contiguous else "F" if X.flags.f_contiguous else "A"
     task = setup(loss, *X.shape, W.shape[1], dtype, X.dtype, layout, tuple(gradients))
     n_members = workers.size(n_threads) if task.worth_threads else 1
-    n_counts = workers.COUNTS * (task.n_stages + 1)
-    workspace = borrow(
-        task.n_items + n_members * task.member_items, task.n_sums + n_members * task.member_sums, n_counts, dtype
-    )
-    scratch, sums, counts = workspace
-    counts[:n_counts] = 0
+    scratch = borrow(task.n_items + n_members * task.member_items, dtype)
+    sums = np.empty(task.n_sums + n_members * task.member_sums)
+    # New for every call: a thread that comes late finds that all is done, and touches nothing else.
+    counts = np.zeros(workers.COUNTS * (task.n_stages + 1), np.int64)
     nothing = _NOTHING[dtype.char]
-    dW, db, dX = gradients.get("W", nothing), gradients.get("b", nothing), gradients.get("X", nothing)
+    dW, db, dX = (gradients[name].reshape(-1) if name in gradients else nothing for name in ("W", "b", "X"))
     arguments = (
         counts, 0, task.n_stages, task.loss, task.plan, W.reshape(-1), X.reshape(-1) if task.in_place else X, y,
         nothing if bias is None else bias, 1 / n_rows if n_rows else 1.0, 2 * decay,
-        scratch, sums, dW.reshape(-1), db, dX.reshape(-1),
+        scratch, sums, dW, db, dX,
     )  # fmt: skip
     workers.run(task.kernel, task.key, n_members, arguments)
     total, squares = sums.item(0), sums.item(1)
-    if n_members == 1:  # else a thread that comes late may still look at the counts
-        give_back(workspace)
+    give_back(scratch)
     value = total / max(n_rows, 1)
     return value + decay * squares if decay else value  # not 0 · infinity
 
@@ -96,8 +97,9 @@ def setup(
     wrt: tuple[str, ...],
 ) -> Setup:
     """How a problem is solved."""
-    way, in_place = way_of(n_rows, n_classes), x_dtype == dtype and x_layout == "C"  # else blocks of X are copied
-    plan = way.plan(n_rows, n_features, n_classes, dtype.itemsize, not in_place, wrt)
+    way = way_of(n_rows, n_features, n_classes, dtype.itemsize)
+    in_place = x_dtype == dtype and x_layout == "C"  # else blocks of X are copied
+    plan = way.plan(loss, n_rows, n_features, n_classes, dtype.itemsize, not in_place, wrt)
     return Setup(
         kernel=way.run,
         key=(loss, dtype.num, x_dtype.num, "flat" if in_place else x_layout),
@@ -110,12 +112,17 @@ def setup(
     )
 
 
-def way_of(n_rows: int, n_classes: int):
+def way_of(n_rows: int, n_features: int, n_classes: int, item_bytes: int) -> ModuleType:
     """The module that solves problems of this shape."""
-    return narrow if n_classes <= _NARROW_CLASSES and (n_rows >= _NARROW_ROWS or n_rows == 0) else wide
+    if n_classes <= _FEW_CLASSES or n_rows == 0:  # no rows at all: a lane that clears its gradient
+        return narrow
+    cached = n_features * n_classes * item_bytes <= _CACHED_BYTES
+    most = _MANY_CLASSES if cached else _SOME_CLASSES
+    return narrow if n_classes <= most and n_rows >= _ROWS_A_CLASS * n_classes else wide
 
 
 def worth_threads(n_rows: int, n_features: int, n_classes: int, item_bytes: int) -> bool:
     """Whether calling other threads pays; it changes no bit of the result."""
     n_bytes = (n_rows + 2 * n_classes) * n_features * item_bytes
-    return n_bytes > _WORTH_BYTES or 4 * n_rows * n_features * n_classes * item_bytes > 4 * _WORTH_FLOPS
+    n_flops = n_rows * n_classes * (4 * n_features + SCORE_FLOPS)
+    return n_bytes > _WORTH_BYTES or n_flops * item_bytes > 4 * _WORTH_FLOPS

@@ -10,7 +10,6 @@ import numpy as np
 CACHE_LINE = 64
 # Where the float64 sums of a kernel begin; before that it leaves the sum of the losses and the sum of W².
 RESULTS = 8
-_FLOAT64, _INT64 = np.dtype(np.float64), np.dtype(np.int64)
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
@@ -30,33 +29,37 @@ class Sizes(NamedTuple):
     member_sums: int
 
 
-class Workspace(NamedTuple):
-    """What a kernel works in, all of it uninitialised."""
-
-    scratch: np.ndarray  # of the compute dtype
-    sums: np.ndarray  # float64
-    counts: np.ndarray  # int64
-
-
-# A small problem takes less time than its memory does to be made: workspaces of these sizes are kept for other calls.
-_KEPT_ITEMS, _KEPT_SUMS, _KEPT_COUNTS = 1 << 15, 1 << 10, 1 << 6
-_kept: dict[str, list[Workspace]] = {"f": [], "d": []}
+# A short call takes less time than its scratch does to be made, page by page. Arrays of up to so many bytes are kept
+# for the next one: by dtype, and by length rounded up to a power of two; two of each, for calls at the same time.
+_LARGEST_KEPT = 4 << 20
+_SHORTEST = 1 << 12
+_MOST_KEPT = 2
+_kept: dict[tuple[str, int], list[np.ndarray]] = {}
 
 
-def borrow(n_items: int, n_sums: int, n_counts: int, dtype: np.dtype[Any]) -> Workspace:
-    """A workspace of at least these sizes. Nobody else has it until it is given back."""
-    if n_items <= _KEPT_ITEMS and n_sums <= _KEPT_SUMS and n_counts <= _KEPT_COUNTS:
-        try:
-            return _kept[dtype.char].pop()  # in one step, whatever thread or signal handler may come in between
-        except IndexError:
-            n_items, n_sums, n_counts = _KEPT_ITEMS, _KEPT_SUMS, _KEPT_COUNTS
-    return Workspace(aligned((n_items,), dtype), aligned((n_sums,), _FLOAT64), aligned((n_counts,), _INT64))
+def borrow(n_items: int, dtype: np.dtype[Any]) -> np.ndarray:
+    """Scratch of at least `n_items` that nobody else has until it is given back."""
+    length = max(_SHORTEST, 1 << (n_items - 1).bit_length())
+    if length * dtype.itemsize > _LARGEST_KEPT:
+        return aligned((n_items,), dtype)
+    try:
+        return _kept[dtype.char, length].pop()  # in one step, whatever thread or signal handler may come in between
+    except (KeyError, IndexError):
+        return aligned((length,), dtype)
 
 
-def give_back(workspace: Workspace) -> None:
-    """Keep a small workspace for the next call. No other thread may be at work in it any more."""
-    if len(workspace.scratch) == _KEPT_ITEMS and len(workspace.sums) == _KEPT_SUMS:
-        _kept[workspace.scratch.dtype.char].append(workspace)
+def give_back(scratch: np.ndarray) -> None:
+    """Keep `scratch` for another call, or not."""
+    length = len(scratch)
+    if scratch.nbytes <= _LARGEST_KEPT and length & (length - 1) == 0:
+        kept = _kept.setdefault((scratch.dtype.char, length), [])
+        if len(kept) < _MOST_KEPT:
+            kept.append(scratch)
+
+
+def kept_bytes() -> int:
+    """How much scratch is kept at the moment."""
+    return sum(scratch.nbytes for kept in list(_kept.values()) for scratch in list(kept))
 
 
 def whole_lines(n: int, item_bytes: int) -> int:

@@ -20,12 +20,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import rows, tiles
 from .blocks import read, where
-from .jit import Kernel, helper, merged, out_of_line
+from .jit import Kernel, merged
 from .memory import RESULTS, Sizes, row_items, whole_lines
-from .rows import SAMPLES
+from .rows import SAMPLES, SCORE_FLOPS
 from .rows import rows as rows_of_strip
-from .tiles import compiled, dot_tile, outer_tile, panel_items, tallest, vector_items
+from .tiles import dot_tile, outer_tile, panel_items, tallest, transpose_tile, vector_items
 from .workers import claim, finish, wait
 
 PACK, LANES, FOLD, ADD, N_STAGES = range(5)
@@ -33,8 +34,8 @@ PACK, LANES, FOLD, ADD, N_STAGES = range(5)
 _BLOCK_BYTES = 400 << 10
 _MAX_BLOCK_ROWS = 64
 # A lane is worth its fold from about this many flops and rows on; all gradients together stay below _LANES_BYTES.
-_LANE_FLOPS = 4_000_000
-_LANE_ROWS = 64
+_LANE_FLOPS = 1 << 20
+_LANE_ROWS = 32
 _LANES_BYTES = 32 << 20
 _MAX_LANES = 32
 # So much of W, for each of ten classes, stays in an L1 of 32 KB while all rows of a block meet it.
@@ -68,33 +69,37 @@ class Plan(NamedTuple):
     want_w: bool
     want_b: bool
     want_x: bool
-    dot_tile: int  # addresses of the compiled tiles
+    row_loss: int  # addresses of what is compiled
+    dot_tile: int
     outer_tile: int
+    transpose_tile: int
 
 
 def lane_count(n_rows, n_features, n_classes, item_bytes):
     """How many lanes a problem is cut into; from its shape and dtype alone."""
-    by_work = 4 * n_rows * n_features * n_classes // _LANE_FLOPS
+    by_work = n_rows * n_classes * (4 * n_features + SCORE_FLOPS) // _LANE_FLOPS
     by_memory = _LANES_BYTES // (item_bytes * n_features * n_classes)
     most = max(1, min(by_work, by_memory, n_rows // _LANE_ROWS, _MAX_LANES))
     return 1 << (most.bit_length() - 1)  # a power of two shares out evenly among 2, 4, 8 … threads
 
 
 @lru_cache
-def plan(n_rows, n_features, n_classes, item_bytes, copies, wrt):
-    """The Plan of a problem; `copies`: blocks of X are copied; `wrt`: names of the gradients that are wanted."""
+def plan(loss, n_rows, n_features, n_classes, item_bytes, copies, wrt):
+    """The Plan of a problem. `loss`: its name; `copies`: blocks of X are copied; `wrt`: the gradients wanted."""
     n_lanes = lane_count(n_rows, n_features, n_classes, item_bytes)
     panel = panel_items(item_bytes)
     width = -(-n_features // panel) * panel
     copy_row = row_items(n_features, item_bytes)
-    block_rows = min(max(_BLOCK_BYTES // (width * item_bytes) // panel, 1) * panel, _MAX_BLOCK_ROWS)
+    fitting = _BLOCK_BYTES // ((width + n_classes) * item_bytes)
+    block_rows = min(max(fitting // panel, 1) * panel, _MAX_BLOCK_ROWS)
     n_chunks = max(1, -(-n_features * item_bytes // _CHUNK_BYTES))
     group = -(-n_classes // -(-n_classes // tallest()))
     parts_at = n_classes * block_rows + panel  # after the scores and the peaks of a strip
     copy_at = parts_at + (block_rows * group * vector_items(item_bytes) if n_chunks > 1 else 0)
     gradient_at = copy_at + (block_rows * copy_row if copies else 0)
     want_w = "W" in wrt
-    dot, outer = compiled("float32" if item_bytes == 4 else "float64")
+    item_type = "float32" if item_bytes == 4 else "float64"
+    dot, outer, transpose = tiles.compiled(item_type)
     lane_sums = whole_lines(panel + n_classes + 1, 8)
     lane_items = gradient_at + (n_classes * width if want_w else 0)
     return Plan(
@@ -120,8 +125,10 @@ def plan(n_rows, n_features, n_classes, item_bytes, copies, wrt):
         want_w=want_w,
         want_b="b" in wrt,
         want_x="X" in wrt,
+        row_loss=rows.compiled(loss, item_type),
         dot_tile=dot,
         outer_tile=outer,
+        transpose_tile=transpose,
     )
 
 
@@ -157,10 +164,9 @@ def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, scale, twice
         wait(counts, stage, n_tasks)
 
 
-@helper
+@merged
 def pack(task, plan, W, scratch):
     """W in panels of features, for a range of features: what a tile reads of a group of classes comes in one run."""
-    out_of_line()
     c, d, panel = plan.n_classes, plan.n_features, panel_items(scratch.itemsize)
     start = task * _TASK_FEATURES
     for group in range(0, c, plan.group):
@@ -168,18 +174,12 @@ def pack(task, plan, W, scratch):
         for k in range(start, min(start + _TASK_FEATURES, d), panel):
             at = group * plan.width + k * height
             n = min(panel, d - k)
-            if n < panel:
-                scratch[at : at + height * panel] = 0
-            for q in range(n):
-                weights = W[(k + q) * c + group : (k + q) * c + group + height]
-                for j in range(height):
-                    scratch[at + j * panel + q] = weights[j]
+            transpose_tile(plan.transpose_tile, W, k * c + group, c, n, height, scratch, at, panel, True)
 
 
-@helper
+@merged
 def lane(task, loss, plan, X, y, bias, scale, scratch, sums, dX):
     """The rows of one lane, block by block; whole strips but for the last."""
-    out_of_line()
     n_strips = (plan.n_rows + plan.panel - 1) // plan.panel
     start = task * n_strips // plan.n_lanes * plan.panel
     stop = min((task + 1) * n_strips // plan.n_lanes * plan.panel, plan.n_rows)
@@ -228,7 +228,9 @@ def _losses(loss, plan, y, first, n, scale, scratch, s0, sums, sums0):
     total = 0.0
     for i in range(0, n, strip):
         in_strip = min(strip, n - i)
-        total += rows_of_strip(loss, scratch, s0 + i, rows, c, SAMPLES, y, first + i, in_strip, scale, peak, totals)
+        total += rows_of_strip(
+            plan.row_loss, loss, scratch, s0 + i, rows, c, SAMPLES, y, first + i, in_strip, scale, peak, totals
+        )
     if plan.want_b:
         for j in range(c):
             part = 0.0
@@ -275,10 +277,9 @@ def _any_nonzero(scratch, at, n_rows, step, n):
     return False
 
 
-@helper
+@merged
 def fold(task, plan, W, twice_decay, scratch, sums, dW):
     """dW = Σ lanes + 2 · decay · W for a range of features, lane after lane; and the range's sum of W²."""
-    out_of_line()
     c, start = plan.n_classes, task * _TASK_FEATURES
     stop = min(start + _TASK_FEATURES, plan.n_features)
     if plan.want_w:
@@ -310,17 +311,15 @@ def _fold_lanes(plan, start, stop, scratch, dW):
             for k in range(n):
                 total[k] += other[k]
         for k in range(start, stop, panel):
-            top = (k - start) * height
-            for q in range(min(panel, stop - k)):
-                row = dW[(k + q) * c + group : (k + q) * c + group + height]
-                for j in range(height):
-                    row[j] = total[top + j * panel + q]
+            n = min(panel, stop - k)
+            transpose_tile(
+                plan.transpose_tile, total, (k - start) * height, panel, height, n, dW, k * c + group, c, False
+            )
 
 
-@helper
+@merged
 def add(plan, twice_decay, sums, db):
     """The sum of the losses and db, lane after lane; the sum of W²."""
-    out_of_line()
     sums[0] = sums[1] = 0.0
     for lane in range(plan.n_lanes):
         sums[0] += sums[RESULTS + (lane + 1) * plan.lane_sums - 1]

@@ -1,4 +1,4 @@
-"""A loss is one function of scores: it returns their loss and leaves the dscores in their place.
+"""A loss is one function of scores: it leaves the dscores in their place, and the sum of the losses in total[0].
 
 It works on a *strip*: a matrix of scores, `lanes` wide (a panel of ``tiles``), whose rows are contiguous and a
 fixed step apart. All loops run along the lanes and fill vectors whatever the number of classes, because a strip holds
@@ -17,8 +17,6 @@ A loss is called with
 ``peak``      (lanes,) scratch of the scores' dtype
 ``total``     (lanes,) float64 scratch: sums are added up in float64 whatever the scores
 ============  ====================================================================================
-
-and returns the sum of the losses as float64.
 """
 
 from __future__ import annotations
@@ -26,16 +24,22 @@ from __future__ import annotations
 from math import log
 
 import numpy as np
+from numba import types
+from numba.core import config
 from numba.extending import overload
 
+from . import pointers
 from .exponential import exp_nonpositive
-from .jit import helper, merged
-from .tags import Softmax, Svm
+from .jit import Kernel, helper, merged
+from .tags import TAGS, Softmax, Svm
 from .tiles import panel_items
 
 SAMPLES, CLASSES = False, True
+# What a score takes, in flops of a matrix product.
+SCORE_FLOPS = 64
 
 
+@Kernel
 def svm(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
     """Sum over j ≠ y of max(0, s_j − s_y + 1): Weston and Watkins (1999)."""
     lanes, zero, one = panel_items(s.itemsize), s.dtype.type(0), s.dtype.type(1)
@@ -72,9 +76,10 @@ def svm(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
         _combine(peak)
     for i in range(n):
         s[_label(s0, step, lanes, one_sample, y[first + i], i)] = -scale * peak[i]
-    return loss
+    total[0] = loss
 
 
+@Kernel
 def softmax(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
     """log Σ_j exp(s_j) − s_y, shifted by the largest score so that no exponential overflows: Bridle (1989)."""
     lanes, loss = panel_items(s.itemsize), 0.0
@@ -113,25 +118,39 @@ def softmax(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
             row[i] *= peak[i]
     for i in range(n):
         s[_label(s0, step, lanes, one_sample, y[first + i], i)] -= scale
-    return loss
+    total[0] = loss
 
 
 ROWS = {Svm: svm, Softmax: softmax}
 
 
-def rows(loss, s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
-    """The loss of a strip, by the type of its tag."""
-    return ROWS[type(loss)](s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total)
+def rows(address, loss, s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
+    """The sum of the losses of a strip; `loss` is their tag, `address` what ``compiled`` returns for it."""
+    ROWS[type(loss)].python(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total)
+    return total[0]
 
 
 @overload(rows)
-def _rows_compiled(loss, s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
-    row_loss = helper(ROWS[loss.instance_class])
+def _rows_compiled(address, loss, s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
+    row_loss = helper(ROWS[loss.instance_class].python)
 
-    def rows_of_this_loss(loss, s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
-        return row_loss(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total)
+    def directly(address, loss, s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
+        row_loss(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total)
+        return total[0]
 
-    return rows_of_this_loss
+    def through_pointer(address, loss, s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
+        pointers.call(address, (s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total))
+        return total[0]
+
+    return directly if config.BOUNDSCHECK else through_pointer  # there, an IndexError has to reach the caller
+
+
+def compiled(loss, item_type):
+    """The address of the row function of a loss, by its name, for "float32" or "float64" scores."""
+    scores, labels, totals = (types.Array(getattr(types, name), 1, "C") for name in (item_type, "int64", "float64"))
+    index = types.int64
+    signature = (scores, index, index, index, index, labels, index, index, scores.dtype, scores, totals)
+    return pointers.address_of(ROWS[type(TAGS[loss])], signature)
 
 
 @merged

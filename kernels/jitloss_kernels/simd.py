@@ -132,6 +132,27 @@ class Vectors:
         )
         return self.builder.fadd(low, high)
 
+    def transposed(self, rows: Sequence[ir.Value]) -> list[ir.Value]:
+        """The columns of a square, as many vectors as one has lanes: corners swapped, then corners of corners."""
+        values, size = list(rows), self.length
+        while size > 1:
+            size //= 2
+            both = [[lane for lane in range(self.length) if bool(lane & size) == high] for high in (False, True)]
+            for i in range(self.length):
+                if not i & size:
+                    values[i], values[i + size] = (
+                        self._corners(values[i], values[i + size], lanes, size) for lanes in both
+                    )
+        return values
+
+    def _corners(self, first: ir.Value, second: ir.Value, lanes: Sequence[int], size: int) -> ir.Value:
+        """The given lanes of `first` where bit `size` of the lane is 0, those of `second` where it is 1."""
+        order = [0] * self.length
+        for lane in lanes:
+            order[lane & ~size] = lane
+            order[lane | size] = self.length + lane
+        return self.builder.shuffle_vector(first, second, self._lanes(order))
+
     def prefetch(self, pointer: ir.Value, locality: int) -> None:
         """Ask for the cache line at `pointer`, which may lie outside every array, into L1 (3) or L2 (2)."""
         place = self.builder.bitcast(pointer, _BYTE.as_pointer())

@@ -86,6 +86,13 @@ def outer_tile(tile, height, a, a0, a_row, a_k, b, b0, b_k, b_panel, n, out, o0,
             out[place] = total if fresh else out[place] + total
 
 
+def transpose_tile(tile, a, a0, a_row, rows, columns, out, o0, o_row, filled):
+    """out[j, i] = a[i, j] for i < rows, j < columns; `filled`: zeros after that, up to a whole panel."""
+    for j in range(columns):
+        for i in range(panel_items(out.itemsize) if filled else rows):
+            out[o0 + j * o_row + i] = a[a0 + i * a_row + j] if i < rows else out.dtype.type(0)
+
+
 @overload(panel_items)
 def _panel_items_compiled(item_bytes):
     panel_bytes = panel_items(1)
@@ -134,13 +141,25 @@ def _outer_tile_compiled(
     return through_pointer
 
 
+@overload(transpose_tile)
+def _transpose_tile_compiled(tile, a, a0, a_row, rows, columns, out, o0, o_row, filled):
+    if config.BOUNDSCHECK:
+        return transpose_tile
+
+    def through_pointer(tile, a, a0, a_row, rows, columns, out, o0, o_row, filled):
+        pointers.call(tile, (place(a, a0), a_row, rows, columns, place(out, o0), o_row, filled, out.dtype.type(0)))
+
+    return through_pointer
+
+
 @cache
 def compiled(item_type):
-    """The addresses of both tiles for "float32" or "float64" arrays; compiled, or loaded from disk, the first time."""
+    """The addresses of the tiles for "float32" or "float64" arrays; compiled, or loaded from disk, the first time."""
     item = getattr(types, item_type)
     return (
         pointers.address_of(_dot_tile, (types.int64,) * 13 + (item,)),
         pointers.address_of(_outer_tile, (types.int64,) * 14 + (item,)),
+        pointers.address_of(_transpose_tile, (types.int64,) * 7 + (item,)),
     )
 
 
@@ -154,6 +173,12 @@ def _dot_tile(height, a, a_row, rows, b, n, parts, first, last, out, o_row, o_co
 def _outer_tile(height, a, a_row, a_k, b, b_k, b_panel, n, out, o_row, o_panel, columns, fresh, ahead, like):
     """outer_tile on addresses."""
     _outer_tile_ir(height, a, a_row, a_k, b, b_k, b_panel, n, out, o_row, o_panel, columns, fresh, ahead, like)
+
+
+@Kernel
+def _transpose_tile(a, a_row, rows, columns, out, o_row, filled, like):
+    """transpose_tile on addresses."""
+    _transpose_tile_ir(a, a_row, rows, columns, out, o_row, filled, like)
 
 
 def _for_each_height(builder, height, emit):
@@ -319,3 +344,38 @@ def _outer_tile_ir(
         return context.get_dummy_value()
 
     return types.void(*(types.int64,) * 14, like), codegen
+
+
+@intrinsic
+def _transpose_tile_ir(typingctx, a, a_row, rows, columns, out, o_row, filled, like):
+    def codegen(context, builder, signature, arguments):
+        a_, a_row, rows, columns, out_, o_row, filled, _ = arguments
+        vectors = Vectors(builder, context.get_value_type(like))
+        length, nothing = vectors.length, INDEX(0)
+        a_at, out_at = vectors.pointer(a_), vectors.pointer(out_)
+        filled = builder.icmp_signed("!=", filled, INDEX(0))
+        width = builder.select(filled, INDEX(2 * length), rows)
+
+        def some_columns(j, _):
+            n_columns = builder.sub(columns, j)
+
+            def square(i, _):
+                n_rows = builder.sub(rows, i)
+                read, kept = [], vectors.first_lanes(builder.sub(width, i))
+                for q in range(length):
+                    n_wanted = builder.select(builder.icmp_signed("<", INDEX(q), n_rows), n_columns, nothing)
+                    row = builder.gep(a_at, [builder.add(builder.mul(builder.add(i, INDEX(q)), a_row), j)])
+                    read.append(vectors.load(row, vectors.first_lanes(n_wanted)))
+                for q, value in enumerate(vectors.transposed(read)):
+                    with builder.if_then(builder.icmp_signed("<", INDEX(q), n_columns)):
+                        place = builder.add(builder.mul(builder.add(j, INDEX(q)), o_row), i)
+                        vectors.store(value, builder.gep(out_at, [place]), kept)
+                return []
+
+            loop(builder, nothing, width, length, [], square)
+            return []
+
+        loop(builder, nothing, columns, length, [], some_columns)
+        return context.get_dummy_value()
+
+    return types.void(*(types.int64,) * 7, like), codegen

@@ -21,11 +21,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import rows, tiles
 from .blocks import read, where
 from .jit import Kernel, helper, merged, out_of_line
 from .memory import RESULTS, Sizes, row_items, whole_lines
-from .rows import CLASSES, rows
-from .tiles import compiled, outer_tile, panel_items, tallest
+from .rows import CLASSES
+from .rows import rows as rows_of_strip
+from .tiles import outer_tile, panel_items, tallest
 from .workers import claim, finish, wait
 
 COPY, SCORES, ROWS, GRADIENTS, N_STAGES = range(5)
@@ -35,13 +37,13 @@ _MOST_BYTES = 32 << 20
 _LEAST_ROWS, _MOST_ROWS = 256, 1024
 # A packed chunk of W, _CHUNK features of a group of classes, stays in L2; a tile's rows of it in L1.
 _CHUNK_BYTES = 2048
-_GROUP_PANELS = 4
+_GROUP_PANELS = 1, 4
 # With few rows nothing is reused and nothing packed: W is read as it lies, in runs as long as a page.
 _FEW_ROWS = 20
-_FEW_ROWS_CHUNK, _FEW_ROWS_PANELS = 32, 32
+_FEW_ROWS_CHUNK, _FEW_ROWS_PANELS = 32, (4, 32)
 _TASK_ROWS = 16
 _PART_TILES = 8
-_MANY_TASKS = 16
+_MANY_TASKS, _MANY_GROUPS = 16, 8
 _TASK_FEATURES = 256
 
 
@@ -75,18 +77,20 @@ class Plan(NamedTuple):
     want_w: bool
     want_b: bool
     want_x: bool
-    outer_tile: int  # address of the compiled tile
+    row_loss: int  # addresses of what is compiled
+    outer_tile: int
 
 
 @lru_cache
-def plan(n_rows, n_features, n_classes, item_bytes, copies, wrt):
-    """The Plan of a problem; `copies`: blocks of X are copied; `wrt`: names of the gradients that are wanted."""
+def plan(loss, n_rows, n_features, n_classes, item_bytes, copies, wrt):
+    """The Plan of a problem. `loss`: its name; `copies`: blocks of X are copied; `wrt`: the gradients wanted."""
     panel, row_bytes = panel_items(item_bytes), n_classes * item_bytes
     fitting = min(max(_SCORES_BYTES // row_bytes, _LEAST_ROWS), max(_MOST_BYTES // row_bytes, _TASK_ROWS), _MOST_ROWS)
     n_blocks = max(1, -(-n_rows // fitting))
     block_rows = max(1, -(-n_rows // n_blocks))
     n_panels, few = -(-n_classes // panel), n_rows <= _FEW_ROWS
-    group = (_FEW_ROWS_PANELS if few else _GROUP_PANELS) * panel
+    least, most = _FEW_ROWS_PANELS if few else _GROUP_PANELS
+    group = min(max(-(-n_panels // _MANY_GROUPS), least), most) * panel
     n_groups = -(-n_classes // group)
     chunk = _FEW_ROWS_CHUNK if few else _CHUNK_BYTES // item_bytes
     width = row_items(n_features, item_bytes)
@@ -94,9 +98,10 @@ def plan(n_rows, n_features, n_classes, item_bytes, copies, wrt):
     copy_at = whole_lines(n_panels * panel_step, item_bytes)
     part_features = min(_PART_TILES * tallest(), n_features)
     class_parts = min(n_groups, max(1, -(-_MANY_TASKS // -(-n_features // part_features))))
-    peaks_at = max(chunk * group, block_rows * part_features)
+    peaks_at = max((panel if few else max(panel, chunk)) * group, block_rows * part_features)
     sums_db = RESULTS + n_blocks * -(-block_rows // _TASK_ROWS)
     sums_squares = sums_db + n_panels * panel
+    item_type = "float32" if item_bytes == 4 else "float64"
     return Plan(
         n_rows=n_rows,
         n_features=n_features,
@@ -125,7 +130,8 @@ def plan(n_rows, n_features, n_classes, item_bytes, copies, wrt):
         want_w="W" in wrt,
         want_b="b" in wrt,
         want_x="X" in wrt,
-        outer_tile=compiled("float32" if item_bytes == 4 else "float64")[1],
+        row_loss=rows.compiled(loss, item_type),
+        outer_tile=tiles.compiled(item_type)[1],
     )
 
 
@@ -264,7 +270,10 @@ def losses(task, loss, plan, y, block, first, n, scale, scratch, sums, member):
     total, start = 0.0, task * _TASK_ROWS
     for i in range(start, min(start + _TASK_ROWS, n)):
         at = i * plan.panel
-        total += rows(loss, scratch, at, plan.panel_step, plan.n_panels, CLASSES, y, first + i, 1, scale, peak, totals)
+        total += rows_of_strip(
+            plan.row_loss, loss, scratch, at, plan.panel_step, plan.n_panels, CLASSES,
+            y, first + i, 1, scale, peak, totals,
+        )  # fmt: skip
     sums[RESULTS + block * _parts(plan.block_rows, _TASK_ROWS) + task] = total
 
 

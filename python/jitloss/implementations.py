@@ -37,9 +37,8 @@ def choose(name: str, problem: Problem) -> Implementation:
     if not isinstance(name, str) or name not in ("auto", *IMPLEMENTATIONS):
         checks.unknown("implementation", name, ["auto", *IMPLEMENTATIONS])
     chosen = IMPLEMENTATIONS["fused" if name == "auto" else name]
-    wanted = {"n_threads": problem.n_threads is not None, "bias": problem.bias is not None}
-    for option, asked in wanted.items():
-        if asked and option not in chosen.options:
+    for option in ("n_threads", "bias"):
+        if getattr(problem, option) is not None and option not in chosen.options:
             able = [other.name for other in IMPLEMENTATIONS.values() if option in other.options]
             checks.lacking(option, name, ["auto", *able])
     return chosen
