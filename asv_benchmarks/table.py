@@ -21,6 +21,7 @@ import problems
 from jitloss.compare import first_call, machine, measure, peers
 from jitloss.compare.cases import Case
 from jitloss.losses import LOSSES
+from jitloss_kernels import memory
 
 # NumPy time / ours, float64 and float32.
 TARGETS = {
@@ -28,6 +29,8 @@ TARGETS = {
     "mid": (2, 1.4), "features": (1, 1), "vocab": (None, 1), "tiny": (1.5, 1.5),
 }  # fmt: skip
 DTYPES = ("float64", "float32")
+# The textbook loops take seconds for more than so many products.
+_JIT_PRODUCTS = 2 << 30
 
 
 def problem(name: str, dtype: str, seed: int = 0, trained: bool = False) -> Case:
@@ -64,18 +67,38 @@ def row(case: Case, loss: str, dtype: str, roof: dict, n_threads: int, against: 
         return function(case.W, case.X, case.y, n_threads=n_threads)
 
     calls = {"ours": ours, "numpy": lambda: yardsticks.numpy_loss(loss, case.W, case.X, case.y)}
+    if case.X.size * case.W.shape[1] <= _JIT_PRODUCTS:
+        calls["jit"] = lambda: function(case.W, case.X, case.y, n_threads=n_threads, implementation="jit")
     for name in against:
         if peers.installed(name) and loss in peers.PEERS[name].losses:
             calls[name] = peers.PEERS[name].prepare(loss, case, n_threads)
     seconds = {
         name: float(np.median(times)) for name, times in measure.alternate(calls, measure.FULL, lambda _: None).items()
     }
+    extra = measure.extra_memory(ours) + memory.kept_bytes()
     limit = max(case.X.nbytes / roof["bandwidth"], 4 * case.X.size * case.W.shape[1] / roof[dtype])
     return {
         "shape": case.name, "loss": loss, "dtype": dtype, "seconds": seconds,
         "ratio": seconds["numpy"] / seconds["ours"], "roofline": seconds["ours"] / limit,
-        "extra_mb": measure.extra_memory(ours) / 2**20, "violated": violated(case) if loss == "svm" else None,
+        "extra_mb": extra / 2**20, "violated": violated(case) if loss == "svm" else None,
     }  # fmt: skip
+
+
+def bytes_as_they_come(loss: str, n_threads: int) -> str:
+    """cifar with X as uint8, as images come, against the same numbers as float32."""
+    case, function = problem("cifar", "float32"), LOSSES[loss].function
+    images = np.random.default_rng(0).integers(0, 256, case.X.shape, np.uint8)
+    floats = images.astype(np.float32)
+    calls = {
+        "uint8": lambda: function(case.W, images, case.y, n_threads=n_threads),
+        "float32": lambda: function(case.W, floats, case.y, n_threads=n_threads),
+    }
+    seconds = {k: float(np.median(v)) for k, v in measure.alternate(calls, measure.FULL, lambda _: None).items()}
+    extra = (measure.extra_memory(calls["uint8"]) + memory.kept_bytes()) / 2**20
+    return (
+        f"cifar, {loss}, X as uint8: {1e3 * seconds['uint8']:.1f} ms, as float32: {1e3 * seconds['float32']:.1f} ms "
+        f"({seconds['float32'] / seconds['uint8']:.2f} times), extra memory {extra:.1f} MB"
+    )
 
 
 def show(found: dict, error: tuple[float, float] | None) -> str:
@@ -125,6 +148,10 @@ def main() -> int:
             for dtype, loss in combinations(DTYPES, LOSSES):
                 rows.append(row(problem("cifar", dtype, trained=True), loss, dtype, roof, chosen.threads, []))
                 print(show(rows[-1], None), flush=True)
+        if "cifar" in chosen.shapes:
+            print()
+            for loss in LOSSES:
+                print(bytes_as_they_come(loss, chosen.threads), flush=True)
     first = first_call.first_call("fused", "softmax", "float64", problems.SHAPES["dev"], chosen.threads, 3)
     print(f"\nfirst call of a process, imports included: cold {first.cold:.2f} s, cached {first.cached:.2f} s")
     if chosen.json:

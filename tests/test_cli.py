@@ -46,6 +46,17 @@ def test_compare_on_a_shape(brief, capsys, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"f.json", "p.png"}
 
 
+def test_compare_draws_the_roofline(brief, capsys, tmp_path):
+    """And its figures go into the JSON file."""
+    figures, picture = tmp_path / "f.json", tmp_path / "r.png"
+    arguments = ["compare", "--quick", "--shape", "60x20x3", "--json", str(figures), "--roofline", str(picture)]
+    assert cli.main(arguments) == 0
+    roof = json.loads(figures.read_text())["roof"]
+    assert roof["bandwidth"] > 0
+    assert set(roof["product"]) == {"float64", "float32"}
+    assert picture.stat().st_size > 10_000
+
+
 def test_compare_on_files(brief, capsys, tmp_path):
     path = tmp_path / "mine.npz"
     random = np.random.default_rng(0)

@@ -239,6 +239,29 @@ def test_marks_of_approximate_and_noisy_figures():
     assert "import jitloss takes 1.0 ms more" in text
 
 
+def test_the_roofline_is_drawn(report, tmp_path):
+    """The roof of each dtype, a mark for every contender, and in words what was measured."""
+    pytest.importorskip("matplotlib")
+    from jitloss.compare import roof, roofline
+
+    path = tmp_path / "roofline.svg"
+    roofline.draw(report, roof.Roof(34e9, {"float64": 1e11, "float32": 2e11}), path)
+    text = path.read_text()
+    for word in ("product, float64", "product, float32", "34.0 GB/s", *(who.name for who in contenders.own())):
+        assert f"<!-- {word}" in text or word in text, word
+
+
+def test_the_roof_is_measured():
+    """And where a figure stands under it, by hand: 4·5 flops for each float64 of 8 bytes."""
+    from jitloss.compare import roof
+
+    found = roof.measure(1, ("float32",))
+    assert found.bandwidth > 1e8
+    assert set(found.product) == {"float32"}
+    assert found.product["float32"] > 1e8
+    assert roof.intensity(row([1.0])) == 2.5
+
+
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_the_plot_is_drawn(report, tmp_path, suffix):
     """A picture of 1280 pixels with something on it."""

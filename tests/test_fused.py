@@ -8,7 +8,7 @@ import pytest
 from jitloss import svm_loss
 from jitloss.losses import LOSSES as TABLE
 from jitloss_kernels import fused, narrow, wide
-from jitloss_kernels.tiles import panel_items, tallest
+from jitloss_kernels.shapes import panel_items, tallest
 from problems import (
     DTYPES,
     JIT_DISABLED,
@@ -200,7 +200,7 @@ def test_one_compiled_signature_for_a_loss_dtype_and_kind_of_input():
     [
         ((1, 5000, 8), narrow), ((0, 5, 3), narrow), ((17, 50, 9), wide), ((18, 50, 9), narrow), ((0, 5, 9), narrow),
         ((256, 9000, 128), narrow), ((300, 9000, 129), wide), ((300, 2000, 129), narrow),
-        ((800, 600, 400), narrow), ((900, 600, 401), wide),
+        ((800, 600, 400), narrow), ((900, 600, 401), wide), ((255, 3300, 10), wide), ((256, 3300, 10), narrow),
     ],
 )  # fmt: skip
 def test_the_way_follows_from_the_shape(shape, way):

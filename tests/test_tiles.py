@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from jitloss_kernels import tiles
+from jitloss_kernels import moves, shapes, tiles
 from jitloss_kernels.jit import helper
 from jitloss_kernels.simd import target
 from problems import DTYPES, JIT_DISABLED, check_in_fresh_process, needs_jit
@@ -32,6 +32,16 @@ def around(n):
     return [max(n - 1, 1), n, n + 1]
 
 
+@helper
+def transpose(tile, a, a0, a_row, rows, columns, out, o0, o_row, filled):
+    moves.transpose_tile(tile, a, a0, a_row, rows, columns, out, o0, o_row, filled)
+
+
+@helper
+def copy(tile, a, a0, a_row, rows, columns, out, o0, o_row):
+    moves.copy_tile(tile, a, a0, a_row, rows, columns, out, o0, o_row)
+
+
 def page_bound(array, at_end):
     """A copy of `array` whose first or last byte lies against a page that cannot be touched."""
     page = mmap.PAGESIZE
@@ -49,7 +59,7 @@ def page_bound(array, at_end):
 
 def in_panels(b):
     """(height, n) as dot_tile reads it: panel by panel of n, each with all rows, filled up with zeros."""
-    panel = tiles.panel_items(b.itemsize)
+    panel = shapes.panel_items(b.itemsize)
     padded = np.zeros((len(b), -(-b.shape[1] // panel) * panel), b.dtype)
     padded[:, : b.shape[1]] = b
     return np.concatenate([padded[:, k : k + panel].ravel() for k in range(0, padded.shape[1], panel)])
@@ -60,7 +70,7 @@ def dot_case(dtype, height, rows, n, place=np.array, cut=None):
     random = np.random.default_rng(1)
     a, b, out = (random.standard_normal(shape).astype(dtype) for shape in ((rows, n), (height, n), (rows, height)))
     expected = out + a.astype(float) @ b.astype(float).T
-    parts = np.full(-(-rows // 4) * 4 * height * tiles.vector_items(out.itemsize), np.nan, dtype)
+    parts = np.full(-(-rows // 4) * 4 * height * shapes.vector_items(out.itemsize), np.nan, dtype)
     a, b, out, parts = place(a.ravel()), place(in_panels(b)), place(out.ravel()), place(parts)
     tile = tiles.compiled(dtype)[0]
     for start, stop in [(0, n)] if cut is None else [(0, cut), (cut, n)]:
@@ -78,7 +88,7 @@ def outer_case(dtype, height, columns, n, fresh, place=np.array):
     a, b, out = place(a.ravel()), place(b.ravel()), place(out.ravel())
     if fresh:
         out[:] = np.nan  # is not read
-    panel = tiles.panel_items(out.itemsize)
+    panel = shapes.panel_items(out.itemsize)
     outer(
         tiles.compiled(dtype)[1], height, a, 0, 1, height, b, 0, columns, panel, n,
         out, 0, columns, panel, columns, fresh, 0,
@@ -86,11 +96,37 @@ def outer_case(dtype, height, columns, n, fresh, place=np.array):
     np.testing.assert_allclose(out.reshape(height, columns), expected, rtol=0, atol=TOLERANCE[dtype])
 
 
+def move_case(dtype, rows, columns, filled, place=np.array):
+    """Both tiles that move numbers, beside numbers that must stay."""
+    panel = shapes.panel_items(np.dtype(dtype).itemsize)
+    a = np.random.default_rng(3).standard_normal((rows, columns)).astype(dtype)
+    width = panel if filled else rows
+    expected = np.zeros((columns, width), dtype)
+    expected[:, :rows] = a.T
+    source, out, same = place(a.ravel()), place(np.full(columns * width, np.nan, dtype)), place(np.full_like(a, np.nan))
+    transpose_address, copy_address = moves.compiled(dtype)
+    transpose(transpose_address, source, 0, columns, rows, columns, out, 0, width, filled)
+    np.testing.assert_array_equal(out.reshape(columns, width), expected)
+    copy(copy_address, source, 0, columns, rows, columns, same.ravel(), 0, columns)
+    np.testing.assert_array_equal(same, a)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("height", range(1, tiles.tallest() + 1))
+@pytest.mark.parametrize("filled", [False, True])
+def test_transpose_and_copy_tile(dtype, filled):
+    """Rows and columns around half a vector, a vector and a panel; filled up to a panel, rows are at most that many."""
+    vector = shapes.vector_items(np.dtype(dtype).itemsize)
+    sizes = {1, 2, *around(vector // 2), *around(vector), *around(2 * vector)}
+    for rows in sizes - {2 * vector + 1} if filled else sizes | {5 * vector + 3}:
+        for columns in sizes | {10, 5 * vector + 3}:
+            move_case(dtype, rows, columns, filled)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("height", range(1, shapes.tallest() + 1))
 def test_dot_tile(dtype, height):
     """Rows around the tile's two and four, and lengths around one vector, a panel and several; in one call and two."""
-    vector = tiles.vector_items(np.dtype(dtype).itemsize)
+    vector = shapes.vector_items(np.dtype(dtype).itemsize)
     for rows in (1, 2, 3, 4, 5, 9):
         for n in {*around(vector), *around(2 * vector), *around(3 * vector), *around(6 * vector)}:
             dot_case(dtype, height, rows, n)
@@ -98,10 +134,10 @@ def test_dot_tile(dtype, height):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("height", range(1, tiles.tallest() + 1))
+@pytest.mark.parametrize("height", range(1, shapes.tallest() + 1))
 def test_outer_tile(dtype, height):
     """Columns around a vector, a panel and three panels; written and added."""
-    vector = tiles.vector_items(np.dtype(dtype).itemsize)
+    vector = shapes.vector_items(np.dtype(dtype).itemsize)
     for columns in {1, *around(vector), *around(2 * vector), *around(6 * vector)}:
         for n in (0, 1, 2, 5):
             outer_case(dtype, height, columns, n, fresh=n % 2 == 0)
@@ -118,12 +154,15 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
         from test_tiles import *
         place = lambda array: page_bound(array, {at_end})
         for dtype in DTYPES:
-            vector = tiles.vector_items(np.dtype(dtype).itemsize)
-            for height in (1, 2, 3, tiles.tallest() - 1, tiles.tallest()):
+            vector = shapes.vector_items(np.dtype(dtype).itemsize)
+            for height in (1, 2, 3, shapes.tallest() - 1, shapes.tallest()):
                 for n in range(1, 2 * vector + 2):
                     dot_case(dtype, height, 5, n, place)
                     dot_case(dtype, height, 3, n + 2 * vector, place, cut=2 * vector)
                     outer_case(dtype, height, n, 3, n % 2 == 0, place)
+            for rows in range(1, 2 * vector + 1):
+                for columns in range(1, 2 * vector + 2):
+                    move_case(dtype, rows, columns, rows % 2 == 0, place)
         """
     )
 
@@ -153,10 +192,14 @@ def test_narrower_machines(cpu, vector_bytes, tmp_path):
         assert simd.target().vector_bytes == {vector_bytes}
         for dtype in DTYPES:
             assert "zmm" not in machine_code(dtype)
-            for height in range(1, tiles.tallest() + 1):
+            for height in range(1, shapes.tallest() + 1):
                 for n in (1, 4, 7, 33):
                     dot_case(dtype, height, 5, n)
                     outer_case(dtype, height, n, 3, False)
+            for rows in range(1, shapes.panel_items(np.dtype(dtype).itemsize) + 1):
+                for columns in (1, 3, 10, 33):
+                    move_case(dtype, rows, columns, True)
+                    move_case(dtype, rows, columns, False)
         """,
         NUMBA_CPU_NAME=cpu,
         NUMBA_CPU_FEATURES="",
@@ -165,8 +208,10 @@ def test_narrower_machines(cpu, vector_bytes, tmp_path):
 
 
 def machine_code(dtype):
-    """Assembly of both tiles; only in a process with a cache of its own, for code from the cache has none."""
-    tiles.compiled(dtype)
+    """Assembly of the tiles; only in a process with a cache of its own, for code from the cache has none."""
+    tiles.compiled(dtype), moves.compiled(dtype)
     return "".join(
-        assembly for kernel in (tiles._dot_tile, tiles._outer_tile) for assembly in kernel.serial.inspect_asm().values()
+        assembly
+        for kernel in (tiles._dot_tile, tiles._outer_tile, moves._transpose_tile, moves._copy_tile)
+        for assembly in kernel.serial.inspect_asm().values()
     )

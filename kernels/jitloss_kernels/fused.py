@@ -20,7 +20,7 @@ from .rows import SCORE_FLOPS
 from .tags import TAGS
 
 # Lanes with a gradient of their own are the faster way for few classes anyhow (`wide` would leave vectors half empty);
-# for some, if there are rows enough to be worth packing W; for many, if W and a gradient fit in a cache, too.
+# for some, if there are rows enough, also for two lanes, to be worth packing W; for many, if W is not too large, too.
 _FEW_CLASSES, _SOME_CLASSES, _MANY_CLASSES = 8, 128, 400
 _ROWS_A_CLASS = 2
 _CACHED_BYTES = 2 << 20
@@ -116,9 +116,10 @@ def way_of(n_rows: int, n_features: int, n_classes: int, item_bytes: int) -> Mod
     """The module that solves problems of this shape."""
     if n_classes <= _FEW_CLASSES or n_rows == 0:  # no rows at all: a lane that clears its gradient
         return narrow
-    cached = n_features * n_classes * item_bytes <= _CACHED_BYTES
-    most = _MANY_CLASSES if cached else _SOME_CLASSES
-    return narrow if n_classes <= most and n_rows >= _ROWS_A_CLASS * n_classes else wide
+    n_bytes = n_features * n_classes * item_bytes
+    most = _MANY_CLASSES if n_bytes <= _CACHED_BYTES else _SOME_CLASSES
+    least = max(_ROWS_A_CLASS * n_classes, 2 * narrow.LARGE_LANE_ROWS if n_bytes > narrow.LARGE_BYTES else 0)
+    return narrow if n_classes <= most and n_rows >= least else wide
 
 
 def worth_threads(n_rows: int, n_features: int, n_classes: int, item_bytes: int) -> bool:

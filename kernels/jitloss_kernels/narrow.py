@@ -20,13 +20,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import rows, tiles
+from . import moves, rows, tiles
 from .blocks import read, where
 from .jit import Kernel, merged
 from .memory import RESULTS, Sizes, row_items, whole_lines
+from .moves import transpose_tile
 from .rows import SAMPLES, SCORE_FLOPS
 from .rows import rows as rows_of_strip
-from .tiles import dot_tile, outer_tile, panel_items, tallest, transpose_tile, vector_items
+from .shapes import panel_items, tallest, vector_items
+from .tiles import dot_tile, outer_tile
 from .workers import claim, finish, wait
 
 PACK, LANES, FOLD, ADD, N_STAGES = range(5)
@@ -36,6 +38,8 @@ _MAX_BLOCK_ROWS = 64
 # A lane is worth its fold from about this many flops and rows on; all gradients together stay below _LANES_BYTES.
 _LANE_FLOPS = 1 << 20
 _LANE_ROWS = 32
+# A gradient larger than this leaves L2 between two blocks, and takes longer to fold: lanes have more rows then.
+LARGE_BYTES, LARGE_LANE_ROWS = 256 << 10, 128
 _LANES_BYTES = 32 << 20
 _MAX_LANES = 32
 # So much of W, for each of ten classes, stays in an L1 of 32 KB while all rows of a block meet it.
@@ -78,8 +82,9 @@ class Plan(NamedTuple):
 def lane_count(n_rows, n_features, n_classes, item_bytes):
     """How many lanes a problem is cut into; from its shape and dtype alone."""
     by_work = n_rows * n_classes * (4 * n_features + SCORE_FLOPS) // _LANE_FLOPS
-    by_memory = _LANES_BYTES // (item_bytes * n_features * n_classes)
-    most = max(1, min(by_work, by_memory, n_rows // _LANE_ROWS, _MAX_LANES))
+    gradient_bytes = item_bytes * n_features * n_classes
+    by_rows = n_rows // (_LANE_ROWS if gradient_bytes <= LARGE_BYTES else LARGE_LANE_ROWS)
+    most = max(1, min(by_work, by_rows, _LANES_BYTES // gradient_bytes, _MAX_LANES))
     return 1 << (most.bit_length() - 1)  # a power of two shares out evenly among 2, 4, 8 … threads
 
 
@@ -99,7 +104,7 @@ def plan(loss, n_rows, n_features, n_classes, item_bytes, copies, wrt):
     gradient_at = copy_at + (block_rows * copy_row if copies else 0)
     want_w = "W" in wrt
     item_type = "float32" if item_bytes == 4 else "float64"
-    dot, outer, transpose = tiles.compiled(item_type)
+    dot, outer = tiles.compiled(item_type)
     lane_sums = whole_lines(panel + n_classes + 1, 8)
     lane_items = gradient_at + (n_classes * width if want_w else 0)
     return Plan(
@@ -128,7 +133,7 @@ def plan(loss, n_rows, n_features, n_classes, item_bytes, copies, wrt):
         row_loss=rows.compiled(loss, item_type),
         dot_tile=dot,
         outer_tile=outer,
-        transpose_tile=transpose,
+        transpose_tile=moves.compiled(item_type)[0],
     )
 
 

@@ -31,8 +31,8 @@ from numba.extending import overload
 from . import pointers
 from .exponential import exp_nonpositive
 from .jit import Kernel, helper, merged
+from .shapes import panel_items
 from .tags import TAGS, Softmax, Svm
-from .tiles import panel_items
 
 SAMPLES, CLASSES = False, True
 # What a score takes, in flops of a matrix product.

@@ -21,13 +21,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import rows, tiles
+from . import moves, rows, tiles
 from .blocks import read, where
 from .jit import Kernel, helper, merged, out_of_line
 from .memory import RESULTS, Sizes, row_items, whole_lines
+from .moves import copy_tile
 from .rows import CLASSES
 from .rows import rows as rows_of_strip
-from .tiles import outer_tile, panel_items, tallest
+from .shapes import panel_items, tallest
+from .tiles import outer_tile
 from .workers import claim, finish, wait
 
 COPY, SCORES, ROWS, GRADIENTS, N_STAGES = range(5)
@@ -79,6 +81,7 @@ class Plan(NamedTuple):
     want_x: bool
     row_loss: int  # addresses of what is compiled
     outer_tile: int
+    copy_tile: int
 
 
 @lru_cache
@@ -132,6 +135,7 @@ def plan(loss, n_rows, n_features, n_classes, item_bytes, copies, wrt):
         want_x="X" in wrt,
         row_loss=rows.compiled(loss, item_type),
         outer_tile=tiles.compiled(item_type)[1],
+        copy_tile=moves.compiled(item_type)[1],
     )
 
 
@@ -292,11 +296,8 @@ def gradient(task, plan, x, x0, x_row, n, fresh, scratch, sums, buffer, dW):
         for t in range(n_tiles):  # X, a tile's features side by side
             k = start + t * (stop - start) // n_tiles
             height = start + (t + 1) * (stop - start) // n_tiles - k
-            for i in range(n):
-                at, source = buffer + (k - start) * n + i * height, x0 + i * x_row + k
-                packed, row = scratch[at : at + height], x[source : source + height]
-                for q in range(len(packed)):
-                    packed[q] = row[q]
+            at = buffer + (k - start) * n
+            copy_tile(plan.copy_tile, x, x0 + k, x_row, n, height, scratch, at, height)
         for j in range(first_class, stop_class, plan.group):
             columns, top = min(plan.group, stop_class - j), j // plan.panel * plan.panel_step
             for t in range(n_tiles):

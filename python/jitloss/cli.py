@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--quick", action="store_true", help="a look: fewer rounds, one first call")
     compare.add_argument("--json", type=Path, metavar="FILE", help="write every figure to a file")
     compare.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the figures")
+    compare.add_argument("--roofline", type=Path, metavar="FILE.png", help="draw where each stands under the roof")
 
     check = _command(commands, "check", run_check, "check gradients against central differences and the reference")
     check.add_argument("--seed", type=_at_least(0), default=0, help="of the problems (default: 0)")
@@ -87,13 +88,13 @@ def _at_least(least: int) -> Callable[[str], int]:
 
 
 def run_compare(options: argparse.Namespace) -> int:
-    require("rich", "threadpoolctl", *(["matplotlib"] if options.plot else []))
+    require("rich", "threadpoolctl", *(["matplotlib"] if options.plot or options.roofline else []))
     from .compare.measure import FULL, QUICK
     from .compare.run import Plan, compare
     from .compare.table import show
     from .runtime import info
 
-    for path in filter(None, (options.json, options.plot)):
+    for path in filter(None, (options.json, options.plot, options.roofline)):
         if not path.absolute().parent.is_dir():
             raise Refused(f"{path}: there is no folder {path.absolute().parent} to write to")
     n_threads = _threads(options.threads, info()["threads"])
@@ -105,6 +106,7 @@ def run_compare(options: argparse.Namespace) -> int:
         against=_peers(options.against, n_threads),
         effort=QUICK if options.quick else FULL,
         first_calls=1 if options.quick else 3,
+        roof=options.roofline is not None,
     )
     with progress_bar(plan.steps) as step:
         report = compare(plan, step)
@@ -114,6 +116,12 @@ def run_compare(options: argparse.Namespace) -> int:
         from .compare.plot import draw
 
         write_whole(options.plot, lambda path: draw(report, path))
+    if options.roofline:
+        from .compare import roofline
+
+        assert report.roof is not None
+        roof = report.roof
+        write_whole(options.roofline, lambda path: roofline.draw(report, roof, path))
     with console() as output:
         show(report, output)
     return 0 if report.right else 1

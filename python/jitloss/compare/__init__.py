@@ -9,7 +9,8 @@
 ``first_call``  a fresh process, with a cold and with a warm cache
 ``machine``     what it all ran on, and equal threads for both sides
 ``results``     the figures, and whether an answer is right
-``table``       for a terminal, ``plot`` for a projector
+``roof``        what memory and arithmetic allow
+``table``       for a terminal, ``plot`` and ``roofline`` for a projector
 ``run``         puts them together
 ==============  =====================================================================
 """

@@ -16,6 +16,7 @@ COLOURS = {
     "numpy": "#56B4E9",
     "tuned": "#009E73",
     "jit": "#0072B2",
+    "fused": "#000000",
     "sklearn": "#CC79A7",
     "torch": "#D55E00",
     "jax": "#F0E442",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import product
 from typing import Any
 
@@ -17,6 +17,7 @@ from .first_call import FirstCall, first_call, import_cost
 from .machine import blas_threads, describe
 from .measure import FULL, Effort, affordable_rows, alternate, extra_memory
 from .results import Row, judge
+from .roof import Roof, measure
 
 Progress = Callable[[str], None]  # called before each step of Plan.steps, with what it does
 
@@ -32,6 +33,7 @@ class Plan:
     against: Sequence[str] = ()
     effort: Effort = FULL
     first_calls: int = 3  # repetitions of the cached first call; 0 leaves first calls out
+    roof: bool = False  # measure what memory and arithmetic allow, too
 
     @property
     def steps(self) -> int:
@@ -47,6 +49,7 @@ class Report:
     machine: dict[str, Any]
     import_seconds: float | None = None
     rows: list[Row] = field(default_factory=list)
+    roof: Roof | None = None
 
     @property
     def right(self) -> bool:
@@ -63,6 +66,7 @@ class Report:
             "jitloss": __version__,
             "machine": self.machine,
             "import_s": self.import_seconds,
+            "roof": None if self.roof is None else asdict(self.roof),
             "rows": [row.as_dict() for row in self.rows],
         }
 
@@ -71,6 +75,9 @@ def compare(plan: Plan, progress: Progress) -> Report:
     """Carry out `plan`."""
     report = Report(describe(plan.n_threads))
     firsts = _first_calls(plan, report, progress)
+    if plan.roof:
+        with blas_threads(plan.n_threads):
+            report.roof = measure(plan.n_threads, tuple(plan.dtypes))
     for data, loss, dtype in product(plan.data, plan.losses, plan.dtypes):
         report.rows += _table(plan, make(data, dtype), loss, firsts, progress)
     return report

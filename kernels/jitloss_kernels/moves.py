@@ -1,0 +1,146 @@
+"""Tiles that move numbers: what the products read, and what they wrote, into place and back."""
+
+from functools import cache
+
+from numba import types
+from numba.core import config
+from numba.extending import intrinsic, overload
+
+from . import pointers
+from .jit import Kernel
+from .pointers import place
+from .shapes import panel_items
+from .simd import INDEX, Vectors, loop
+
+
+def transpose_tile(tile, a, a0, a_row, rows, columns, out, o0, o_row, filled):
+    """out[j, i] = a[i, j] for i < rows, j < columns; `filled`: zeros after that, up to a whole panel."""
+    for j in range(columns):
+        for i in range(panel_items(out.itemsize) if filled else rows):
+            out[o0 + j * o_row + i] = a[a0 + i * a_row + j] if i < rows else out.dtype.type(0)
+
+
+def copy_tile(tile, a, a0, a_row, rows, columns, out, o0, o_row):
+    """out[i, j] = a[i, j] for i < rows, j < columns."""
+    for i in range(rows):
+        for j in range(columns):
+            out[o0 + i * o_row + j] = a[a0 + i * a_row + j]
+
+
+@overload(transpose_tile)
+def _transpose_tile_compiled(tile, a, a0, a_row, rows, columns, out, o0, o_row, filled):
+    if config.BOUNDSCHECK:
+        return transpose_tile
+
+    def through_pointer(tile, a, a0, a_row, rows, columns, out, o0, o_row, filled):
+        pointers.call(tile, (place(a, a0), a_row, rows, columns, place(out, o0), o_row, filled, out.dtype.type(0)))
+
+    return through_pointer
+
+
+@overload(copy_tile)
+def _copy_tile_compiled(tile, a, a0, a_row, rows, columns, out, o0, o_row):
+    if config.BOUNDSCHECK:
+        return copy_tile
+
+    def through_pointer(tile, a, a0, a_row, rows, columns, out, o0, o_row):
+        pointers.call(tile, (place(a, a0), a_row, rows, columns, place(out, o0), o_row, out.dtype.type(0)))
+
+    return through_pointer
+
+
+@cache
+def compiled(item_type):
+    """The addresses of both tiles for "float32" or "float64" arrays."""
+    item = getattr(types, item_type)
+    return (
+        pointers.address_of(_transpose_tile, (types.int64,) * 7 + (item,)),
+        pointers.address_of(_copy_tile, (types.int64,) * 6 + (item,)),
+    )
+
+
+@Kernel
+def _transpose_tile(a, a_row, rows, columns, out, o_row, filled, like):
+    """transpose_tile on addresses."""
+    _transpose_tile_ir(a, a_row, rows, columns, out, o_row, filled, like)
+
+
+@Kernel
+def _copy_tile(a, a_row, rows, columns, out, o_row, like):
+    """copy_tile on addresses."""
+    _copy_tile_ir(a, a_row, rows, columns, out, o_row, like)
+
+
+@intrinsic
+def _transpose_tile_ir(typingctx, a, a_row, rows, columns, out, o_row, filled, like):
+    def codegen(context, builder, signature, arguments):
+        a_, a_row, rows, columns, out_, o_row, filled, _ = arguments
+        vectors = Vectors(builder, context.get_value_type(like))
+        length, nothing = vectors.length, INDEX(0)
+        a_at, out_at = vectors.pointer(a_), vectors.pointer(out_)
+        filled = builder.icmp_signed("!=", filled, INDEX(0))
+        width = builder.select(filled, INDEX(2 * length), rows)
+
+        def some_columns(j, _):
+            n_columns = builder.sub(columns, j)
+            wanted = vectors.first_lanes(n_columns)
+
+            def square(i, _):
+                # Beyond the last row the last row is read again; its lanes are cleared.
+                last = builder.sub(builder.sub(rows, i), INDEX(1))
+                last = builder.select(builder.icmp_signed("<", last, nothing), nothing, last)
+                top = builder.select(builder.icmp_signed("<", i, rows), i, nothing)
+                read = []
+                for q in range(length):
+                    row = builder.add(top, builder.select(builder.icmp_signed("<", INDEX(q), last), INDEX(q), last))
+                    read.append(vectors.load(builder.gep(a_at, [builder.add(builder.mul(row, a_row), j)]), wanted))
+                inside = vectors.first_lanes(builder.sub(rows, i))
+                kept = vectors.first_lanes(builder.sub(width, i))
+
+                def write(most):
+                    for q, value in enumerate(vectors.transposed(read)[:most]):
+                        with builder.if_then(builder.icmp_signed("<", INDEX(q), n_columns)):
+                            place = builder.add(builder.mul(builder.add(j, INDEX(q)), o_row), i)
+                            vectors.store(
+                                builder.select(inside, value, vectors.zero), builder.gep(out_at, [place]), kept
+                            )
+
+                few = builder.icmp_signed("<=", n_columns, INDEX(length // 2))
+                with builder.if_else(few) as (half, whole):  # half of the columns are less than half of the work
+                    with half:
+                        write(length // 2)
+                    with whole:
+                        write(length)
+                return []
+
+            loop(builder, nothing, width, length, [], square)
+            return []
+
+        loop(builder, nothing, columns, length, [], some_columns)
+        return context.get_dummy_value()
+
+    return types.void(*(types.int64,) * 7, like), codegen
+
+
+@intrinsic
+def _copy_tile_ir(typingctx, a, a_row, rows, columns, out, o_row, like):
+    def codegen(context, builder, signature, arguments):
+        a_, a_row, rows, columns, out_, o_row, _ = arguments
+        vectors = Vectors(builder, context.get_value_type(like))
+        a_at, out_at = vectors.pointer(a_), vectors.pointer(out_)
+
+        def some_columns(j, _):
+            inside = vectors.first_lanes(builder.sub(columns, j))
+
+            def row(i, _):
+                source, place = (builder.add(builder.mul(i, step), j) for step in (a_row, o_row))
+                vectors.store(vectors.load(builder.gep(a_at, [source]), inside), builder.gep(out_at, [place]), inside)
+                return []
+
+            loop(builder, INDEX(0), rows, 1, [], row)
+            return []
+
+        loop(builder, INDEX(0), columns, vectors.length, [], some_columns)
+        return context.get_dummy_value()
+
+    return types.void(*(types.int64,) * 6, like), codegen
