@@ -2,14 +2,25 @@
 
 Nothing here validates, raises or prints; ``jitloss`` has checked every argument before it calls.
 
-==============  =======================================================================
-``loops``       the textbook: a loss as plain loops over the rows ``start..stop``
-``lanes``       splits the rows into lanes, ``prange`` over them, folds them in order
-``jit``         the only file that spells numba options
-``cache``       machine code on disk
-``sources``     a digest of all of this, by which the cache knows its own
-``threads``     the threading layer, forks, launching
-==============  =======================================================================
+===============  =======================================================================
+``loops``        the textbook: a loss as plain loops over the rows ``start..stop``
+``lanes``        splits the rows into lanes, ``prange`` over them, folds them in order
+``fused``        the fused engine, from ready arrays to the loss: ``narrow`` or ``wide``
+``narrow``       few classes: lanes with a gradient of their own
+``wide``         many classes: what is written is split over classes and features
+``rows``         a loss, from scores to dscores in their place; ``exponential`` for it
+``blocks``       how a block of rows of X is read
+``tiles``        the two products in registers; ``products`` is their LLVM IR
+``moves``        tiles that transpose and copy
+``simd``         vectors, masks and loops as LLVM IR; ``shapes``: how large they are
+``workers``      a team of threads that share the tasks of a kernel
+``pointers``     calling compiled code by its address
+``memory``       scratch
+``jit``          the only file that spells numba options; ``tags`` to choose a loss by
+``cache``        machine code on disk
+``sources``      a digest of all of this, by which the cache knows its own
+``threads``      the threading layer, forks, launching
+===============  =======================================================================
 """
 
 from . import sources as sources  # before any other file, so that the digest is of the code that is imported

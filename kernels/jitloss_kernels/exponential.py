@@ -27,6 +27,17 @@ def exp_nonpositive(x):
     return type(x)(0.0 if x < lowest else exp(x))
 
 
+def smallest_normal(x):
+    """The smallest normal number of the type of `x`."""
+    return np.finfo(type(x)).tiny
+
+
+@overload(smallest_normal)
+def _smallest_normal_compiled(x):
+    tiny = np.finfo(np.float32 if x == types.float32 else np.float64).tiny
+    return lambda x: tiny
+
+
 def _coefficients(item, n_terms):
     """1 / k! for k = 0 … n_terms − 1."""
     return tuple(item(1 / factorial(k)) for k in range(n_terms))

@@ -29,7 +29,7 @@ from numba.core import config
 from numba.extending import overload
 
 from . import pointers
-from .exponential import exp_nonpositive
+from .exponential import exp_nonpositive, smallest_normal
 from .jit import Kernel, helper, merged
 from .shapes import panel_items
 from .tags import TAGS, Softmax, Svm
@@ -82,7 +82,8 @@ def svm(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
 @Kernel
 def softmax(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
     """log Σ_j exp(s_j) − s_y, shifted by the largest score so that no exponential overflows: Bridle (1989)."""
-    lanes, loss = panel_items(s.itemsize), 0.0
+    lanes, loss, zero = panel_items(s.itemsize), 0.0, s.dtype.type(0)
+    tiny = smallest_normal(zero)
     for i in range(lanes):
         peak[i] = s[s0 + i]
         total[i] = 0.0
@@ -115,7 +116,8 @@ def softmax(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
     for j in range(n_rows):
         row = s[s0 + j * step : s0 + j * step + lanes]
         for i in range(lanes):
-            row[i] *= peak[i]
+            dscore = row[i] * peak[i]
+            row[i] = zero if dscore < tiny else dscore  # a number below the normal ones slows every product down
     for i in range(n):
         s[_label(s0, step, lanes, one_sample, y[first + i], i)] -= scale
     total[0] = loss
