@@ -32,8 +32,8 @@ from .tiles import dot_tile, outer_tile
 from .workers import claim, finish, wait
 
 PACK, LANES, FOLD, ADD, N_STAGES = range(5)
-# A block of X fills a good part of an L2 cache of 1 MB, yet leaves room for half of the next one, and for W or dW.
-_BLOCK_BYTES = 400 << 10
+# A block of X may fill most of an L2 cache of 1 MB: the more rows meet W and dW, the less often these are fetched.
+_BLOCK_BYTES = 800 << 10
 _MAX_BLOCK_ROWS = 64
 # A lane is worth its fold from about this many flops and rows on; all gradients together stay below _LANES_BYTES.
 _LANE_FLOPS = 1 << 20
