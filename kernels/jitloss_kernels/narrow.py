@@ -70,6 +70,7 @@ class Plan(NamedTuple):
     lane_sums: int  # float64 scratch of one lane: totals, db, loss; after RESULTS
     squares_at: int  # float64 scratch of the ranges of features: their sums of W²
     n_ranges: int  # of features
+    fetches: bool  # the next block; one that is copied comes by itself, row after row
     want_w: bool
     want_b: bool
     want_x: bool
@@ -95,7 +96,7 @@ def plan(loss, n_rows, n_features, n_classes, item_bytes, copies, wrt):
     panel = panel_items(item_bytes)
     width = -(-n_features // panel) * panel
     copy_row = row_items(n_features, item_bytes)
-    fitting = _BLOCK_BYTES // ((width + n_classes) * item_bytes)
+    fitting = _BLOCK_BYTES // ((width + n_classes) * item_bytes)  # not by `copies`: every layout has the same sums
     block_rows = min(max(fitting // panel, 1) * panel, _MAX_BLOCK_ROWS)
     n_chunks = max(1, -(-n_features * item_bytes // _CHUNK_BYTES))
     group = -(-n_classes // -(-n_classes // tallest()))
@@ -127,6 +128,7 @@ def plan(loss, n_rows, n_features, n_classes, item_bytes, copies, wrt):
         lane_sums=lane_sums,
         squares_at=RESULTS + n_lanes * lane_sums,
         n_ranges=-(-n_features // _TASK_FEATURES),
+        fetches=not copies,
         want_w=want_w,
         want_b="b" in wrt,
         want_x="X" in wrt,
@@ -219,7 +221,7 @@ def _scores(plan, x, x0, x_row, n, bias, scratch, s0):
                 plan.dot_tile, height, x, x0 + k, x_row, n,
                 scratch, j * plan.width + k * height, length,
                 scratch, s0 + plan.parts_at, k == 0, last,
-                scratch, s0 + j * rows, 1, rows, ahead if j == 0 else 0,
+                scratch, s0 + j * rows, 1, rows, ahead if plan.fetches and j == 0 else 0,
             )  # fmt: skip
 
 
@@ -250,7 +252,7 @@ def _gradients(plan, x, x0, x_row, first, n, fresh, scratch, s0, dX):
     """dWᵀ += dscoresᵀ X and dX = dscores Wᵀ of a block."""
     rows, c, d, panel = plan.block_rows, plan.n_classes, plan.n_features, plan.panel
     if plan.want_w:
-        ahead = x_row * rows  # the first group of classes fetches the next block
+        ahead = x_row * rows if plan.fetches else 0  # the first group of classes fetches the next block
         for j in range(0, c, plan.group):
             height = min(plan.group, c - j)
             if fresh or _any_nonzero(scratch, s0 + j * rows, height, rows, n):
