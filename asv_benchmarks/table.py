@@ -21,7 +21,6 @@ import problems
 from jitloss.compare import first_call, machine, measure, peers
 from jitloss.compare.cases import Case
 from jitloss.losses import LOSSES
-from jitloss_kernels import memory
 
 # NumPy time / ours, float64 and float32.
 TARGETS = {
@@ -75,12 +74,11 @@ def row(case: Case, loss: str, dtype: str, roof: dict, n_threads: int, against: 
     seconds = {
         name: float(np.median(times)) for name, times in measure.alternate(calls, measure.FULL, lambda _: None).items()
     }
-    extra = measure.extra_memory(ours) + memory.kept_bytes()
     limit = max(case.X.nbytes / roof["bandwidth"], 4 * case.X.size * case.W.shape[1] / roof[dtype])
     return {
         "shape": case.name, "loss": loss, "dtype": dtype, "seconds": seconds,
         "ratio": seconds["numpy"] / seconds["ours"], "roofline": seconds["ours"] / limit,
-        "extra_mb": extra / 2**20, "violated": violated(case) if loss == "svm" else None,
+        "extra_mb": measure.extra_memory(ours) / 2**20, "violated": violated(case) if loss == "svm" else None,
     }  # fmt: skip
 
 
@@ -94,7 +92,7 @@ def bytes_as_they_come(loss: str, n_threads: int) -> str:
         "float32": lambda: function(case.W, floats, case.y, n_threads=n_threads),
     }
     seconds = {k: float(np.median(v)) for k, v in measure.alternate(calls, measure.FULL, lambda _: None).items()}
-    extra = (measure.extra_memory(calls["uint8"]) + memory.kept_bytes()) / 2**20
+    extra = measure.extra_memory(calls["uint8"]) / 2**20
     return (
         f"cifar, {loss}, X as uint8: {1e3 * seconds['uint8']:.1f} ms, as float32: {1e3 * seconds['float32']:.1f} ms "
         f"({seconds['float32'] / seconds['uint8']:.2f} times), extra memory {extra:.1f} MB"

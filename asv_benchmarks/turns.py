@@ -32,11 +32,12 @@ def once(call) -> float:
 
 
 def alone(call) -> np.ndarray:
-    """Seconds of calls of one side, once the other's threads have gone to sleep."""
+    """Seconds of calls of one side, once it is compiled and the other's threads have gone to sleep."""
+    call()
     end = time.perf_counter() + SETTLE
     while time.perf_counter() < end:
         call()
-    end, seconds = end + ALONE, []
+    end, seconds = time.perf_counter() + ALONE, []
     while time.perf_counter() < end:
         seconds.append(once(call))
     return np.array(seconds)

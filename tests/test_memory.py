@@ -44,6 +44,8 @@ def test_what_is_kept_is_bounded():
         for scratch in [memory.borrow(1 << size, double) for _ in range(3) if size < 24]:
             memory.give_back(scratch)
     assert memory.kept_bytes() <= 2 * 2 * (4 << 20)
+    memory.forget()
+    assert memory.kept_bytes() == 0
 
 
 def test_threads_never_get_the_same():

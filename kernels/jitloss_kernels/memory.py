@@ -62,6 +62,11 @@ def kept_bytes() -> int:
     return sum(scratch.nbytes for kept in list(_kept.values()) for scratch in list(kept))
 
 
+def forget() -> None:
+    """Keep nothing: the next call makes its scratch anew."""
+    _kept.clear()
+
+
 def whole_lines(n: int, item_bytes: int) -> int:
     """`n` items rounded up to whole cache lines: rows start aligned, and no two threads write to one line."""
     per_line = CACHE_LINE // item_bytes

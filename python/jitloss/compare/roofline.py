@@ -52,8 +52,7 @@ def _panel(panel: Any, rows: list[Row], roof: Roof, report: Report) -> None:
         limit = np.minimum(roof.bandwidth * x, product) / 1e9
         panel.plot(x, limit, color="black", linestyle=_LINES[dtype], linewidth=1.4)
         panel.text(x[-1], limit[-1] * 1.06, f"product, {dtype}", ha="right", va="bottom", fontsize=9.5)
-    at = x[0] * 1.1
-    panel.text(at, roof.bandwidth * at / 1e9 * 1.25, "memory", fontsize=9.5, rotation=0, va="bottom")
+    panel.text(x[0], roof.bandwidth * x[0] / 1e9 * 0.75, "memory", fontsize=9.5, va="top")
     cases = _cases(report)
     for row in rows:
         colour = COLOURS.get(row.contender, "#000000")
@@ -63,6 +62,9 @@ def _panel(panel: Any, rows: list[Row], roof: Roof, report: Report) -> None:
         )  # fmt: skip
     panel.set_xscale("log")
     panel.set_yscale("log")
+    ticks = [tick for tick in (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000) if x[0] <= tick <= x[-1]]
+    panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    panel.set_xticks([], minor=True)
     panel.set_xlabel("flops for each byte of X (log scale)", fontsize=11)
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(color="#dddddd", linewidth=0.6)
