@@ -36,7 +36,7 @@ PACK, LANES, FOLD, ADD, N_STAGES = range(5)
 _BLOCK_BYTES = 800 << 10
 _MAX_BLOCK_ROWS = 64
 # A lane is worth its fold from about this many flops and rows on; all gradients together stay below _LANES_BYTES.
-_LANE_FLOPS = 1 << 20
+_LANE_FLOPS = 1 << 19
 _LANE_ROWS = 64
 # A gradient larger than this leaves L2 between two blocks, and takes longer to fold: lanes have more rows then.
 LARGE_BYTES, LARGE_LANE_ROWS = 256 << 10, 128
