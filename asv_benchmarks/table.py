@@ -146,7 +146,6 @@ def main() -> int:
             for dtype, loss in combinations(DTYPES, LOSSES):
                 rows.append(row(problem("cifar", dtype, trained=True), loss, dtype, roof, chosen.threads, []))
                 print(show(rows[-1], None), flush=True)
-        if "cifar" in chosen.shapes:
             print()
             for loss in LOSSES:
                 print(bytes_as_they_come(loss, chosen.threads), flush=True)

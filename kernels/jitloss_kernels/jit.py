@@ -1,6 +1,6 @@
 """The only file that spells numba options.
 
-``helper`` compiles a function that kernels call, ``exact`` one whose arithmetic stays in the order it is written in;
+``helper`` compiles a function that kernels call, ``EXACT`` keeps its arithmetic in the order it is written in;
 ``Kernel`` is an entry point that exists twice, parallel and serial, from one source; ``out_of_line`` keeps the two
 alike to the last bit, ``in_line`` lets LLVM see through a call.
 """
@@ -28,17 +28,13 @@ REORDER = frozenset({"reassoc", "contract", "nsz"})
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(REORDER)}
 
 
+# Nothing is reordered: for arithmetic whose rounding errors cancel on purpose.
 EXACT = OPTIONS | {"fastmath": {"contract"}}
 
 
 def helper(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile `function` for use inside kernels; it is cached on disk as a part of each of them."""
     return numba.njit(**OPTIONS)(function)
-
-
-def exact(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Like ``helper``, but nothing is reordered: for arithmetic whose rounding errors cancel on purpose."""
-    return numba.njit(**EXACT)(function)
 
 
 def merged(function: Callable[..., Any]) -> Callable[..., Any]:
