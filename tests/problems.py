@@ -27,20 +27,32 @@ ROUNDINGS = {"float64": 1e-13, "float32": 1e-5}
 
 
 def make(
-    shape: tuple[int, int, int], dtype: str = "float64", seed: int = 0
+    shape: tuple[int, int, int],
+    dtype: str = "float64",
+    seed: int = 0,
+    margin: float = 1.0,
+    bias: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """W, X, y with scores of unit variance, and no margin so near the hinge's kink that rounding decides its side."""
+    """W, X, y with scores of unit variance, none so near a kink of a loss that rounding decides its side.
+
+    Kinks: where a margin is just kept, and where two classes are equally far within it.
+    """
     n_rows, n_features, n_classes = shape
     random = np.random.default_rng(seed)
     W = (random.standard_normal((n_features, n_classes)) / np.sqrt(n_features)).astype(dtype)
     X, y = np.empty((n_rows, n_features), dtype), random.integers(0, n_classes, n_rows)
     pending = np.arange(n_rows)
-    while len(pending):
+    for _ in range(100):
         X[pending] = random.standard_normal((len(pending), n_features))
-        S = X[pending].astype(np.float64) @ W.astype(np.float64)
-        margins = S - S[np.arange(len(S)), y[pending]][:, np.newaxis] + 1
-        pending = pending[(np.abs(margins) < 1e-4).any(axis=1)]
-    return W, X, y
+        S = X[pending].astype(np.float64) @ W.astype(np.float64) + (0 if bias is None else bias)
+        margins = S - S[np.arange(len(S)), y[pending]][:, np.newaxis] + margin
+        margins[np.arange(len(S)), y[pending]] = np.inf
+        near = (np.abs(margins) < 1e-4).any(axis=1)
+        gaps = np.diff(np.sort(np.where(np.isinf(margins), -np.inf, margins), axis=1)[:, -2:], axis=1)
+        pending = pending[near | (gaps < 1e-4).any(axis=1)]
+        if len(pending) == 0:
+            return W, X, y
+    return make(shape, dtype, seed + 1, margin, bias)  # two classes have all but the same weights
 
 
 def assert_close(found, expected, dtype: str) -> None:

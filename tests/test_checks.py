@@ -157,7 +157,7 @@ def test_labels_are_our_own_before_they_are_checked():
     """Another thread that writes to y after the check cannot make a kernel read out of bounds."""
     from jitloss import checks
 
-    problem = checks.problem(W, X, Y, 0.0, None, 0.5, None, None, None)
+    problem = checks.problem(W, X, Y, 0.0, None, checks.Asked(), ["softmax"], 0.5, None, None, None)
     assert not np.shares_memory(problem.y, Y)
     assert problem.y.flags.owndata
 
@@ -233,10 +233,3 @@ def test_option_that_an_implementation_lacks(implementation):
     """The error names those that have it."""
     with pytest.raises(ValueError, match=f"'{implementation}' does not support n_threads; these do: 'auto', 'jit'"):
         call(implementation, n_threads=1)
-
-
-def test_options_of_later_versions_are_absent():
-    """No stubs: what is not there is not accepted."""
-    for option in ("margin", "class_weight", "label_smoothing"):
-        with pytest.raises(TypeError, match="unexpected keyword"):
-            call(**{option: None})

@@ -89,7 +89,7 @@ def test_a_margin_at_the_kink_excuses_one_sample_and_no_more():
     W, X, y = np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([[-1.0, 3.0], [2.0, 1.0]]), np.array([1, 1])
     case = Case("", "", W, X, y)
     assert (X @ W)[0].tolist() == [-1.0, 0.0]  # its margin is exactly 0
-    value, (dW,) = reference.linear_loss(reference.svm, W, X, y)
+    value, (dW,) = reference.linear_loss(reference.weston_watkins, W, X, y)
     other_side = dW + np.outer(X[0], [1, -1]) / 2
     assert results.judge("svm", case, (value, other_side)).right
     assert not results.judge("svm", case, (value, dW + 3 * np.outer(X[0], [1, -1]) / 2)).right

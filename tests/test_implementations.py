@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from jitloss.implementations import IMPLEMENTATIONS, block_input, choose, deliver, kernel_input
+from jitloss import checks
+from jitloss.implementations import IMPLEMENTATIONS, block_input, choose, deliver, kernel_input, supporting
 from problems import IMPLEMENTATIONS as NAMES
 
 
@@ -16,23 +17,17 @@ def test_the_table_lists_what_the_tests_run():
 class Problem:
     """What `choose` looks at."""
 
-    n_threads, bias = 2, None
+    n_threads, bias, options = 2, None, checks.Options("softmax")
 
 
 def test_auto_is_the_fused_engine():
     assert choose("auto", Problem) is IMPLEMENTATIONS["fused"]
 
 
-@pytest.mark.parametrize(("option", "lacking"), [("n_threads", "numpy"), ("bias", "jit"), ("bias", "loop")])
-def test_an_option_that_is_lacking_is_refused(option, lacking):
-    """FAULTS, row 35: the message names those that have it."""
-
-    class Asks(Problem):
-        n_threads, bias = None, None
-
-    setattr(Asks, option, np.ones(3))
-    with pytest.raises(ValueError, match=f"does not support {option}.*'fused'"):
-        choose(lacking, Asks)
+@pytest.mark.parametrize("option", checks.OPTIONS)
+def test_the_table_says_who_has_which_option(option):
+    """The textbook loops stay plain."""
+    assert supporting(option) == ["numpy", "fused"]
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8", "u1", "?", "i2", "i8", ">f4"])

@@ -7,19 +7,19 @@ import pytest
 from jitloss import reference, softmax_loss, svm_loss
 from problems import DTYPES, LOSSES, make
 
-ROWS = {"svm": reference.svm, "softmax": reference.softmax}
+ROWS = {"svm": reference.weston_watkins, "softmax": reference.softmax}
 
 
 def test_svm_by_hand():
     """Scores (3, 1, 2.5) with label 0 cost max(0, -1) + max(0, 0.5); with label 2, 1.5 + max(0, -0.5)."""
-    losses, A = reference.svm(np.array([[3.0, 1.0, 2.5], [3.0, 1.0, 2.5]]), np.array([0, 2]))
+    losses, A = reference.weston_watkins(np.array([[3.0, 1.0, 2.5], [3.0, 1.0, 2.5]]), np.array([0, 2]))
     assert losses.tolist() == [0.5, 1.5]
     assert A.tolist() == [[-1.0, 0.0, 1.0], [1.0, 0.0, -1.0]]
 
 
 def test_svm_counts_a_margin_of_exactly_zero_as_satisfied():
     """The derivative at the kink is 0: the term must be strictly positive."""
-    losses, A = reference.svm(np.array([[2.0, 1.0]]), np.array([0]))
+    losses, A = reference.weston_watkins(np.array([[2.0, 1.0]]), np.array([0]))
     assert losses.tolist() == [0.0]
     assert np.abs(A).tolist() == [[0.0, 0.0]]
 

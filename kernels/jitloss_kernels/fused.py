@@ -16,8 +16,9 @@ import numpy as np
 from . import narrow, wide, workers
 from .jit import Kernel
 from .memory import borrow, give_back
+from .options import Options
 from .rows import SCORE_FLOPS
-from .tags import TAGS
+from .rows import tag as tag_of
 
 # Lanes with a gradient of their own are the faster way for few classes anyhow (`wide` would leave vectors half empty);
 # for some, if there are rows enough, also for two lanes, to be worth packing W; for many, if W is not too large, too.
@@ -51,16 +52,18 @@ def linear_loss(
     X: np.ndarray,
     y: np.ndarray,
     bias: np.ndarray | None,
+    options: Options,
     decay: float,
     gradients: dict[str, np.ndarray],
     n_threads: int | None,
-) -> float:
-    """Mean `loss` of the rows of ``X W + bias`` plus ``decay * sum(W * W)``; `gradients` are written to, by name.
+) -> tuple[float, float]:
+    """The sum of a `loss` (a name in ``rows.ROWS``) over the rows of ``X W + bias``, and ``decay * sum(W * W)``.
 
-    `W` (D, C), `bias` (C,) and the gradients are C-contiguous and of the compute dtype. `X` (N, D) is float32, float64
-    or uint8 with any strides; `y` (N,) is int64 within 0 … C − 1.
+    The `gradients`, of ``options.scale`` times the one plus the other, are written to, by name. `W` (D, C), `bias` (C,)
+    and the gradients are C-contiguous and of the compute dtype. `X` (N, D) is float32, float64 or uint8 with any
+    strides; `y` (N,) is int64 within 0 … C − 1.
     """
-    n_rows, dtype = len(X), W.dtype
+    dtype = W.dtype
     layout = "C" if X.flags.c_contiguous else "F" if X.flags.f_contiguous else "A"
     task = setup(loss, *X.shape, W.shape[1], dtype, X.dtype, layout, tuple(gradients))
     n_members = workers.size(n_threads) if task.worth_threads else 1
@@ -72,14 +75,12 @@ def linear_loss(
     dW, db, dX = (gradients[name].reshape(-1) if name in gradients else nothing for name in ("W", "b", "X"))
     arguments = (
         counts, 0, task.n_stages, task.loss, task.plan, W.reshape(-1), X.reshape(-1) if task.in_place else X, y,
-        nothing if bias is None else bias, 1 / n_rows if n_rows else 1.0, 2 * decay,
-        scratch, sums, dW, db, dX,
+        nothing if bias is None else bias, options, 2 * decay, scratch, sums, dW, db, dX,
     )  # fmt: skip
     workers.run(task.kernel, task.key, n_members, arguments)
     total, squares = sums.item(0), sums.item(1)
     give_back(scratch)
-    value = total / max(n_rows, 1)
-    return value + decay * squares if decay else value  # not 0 · infinity
+    return total, decay * squares if decay else 0.0  # not 0 · infinity
 
 
 _NOTHING = {char: np.empty(0, char) for char in "fd"}
@@ -100,10 +101,11 @@ def setup(
     way = way_of(n_rows, n_features, n_classes, dtype.itemsize)
     in_place = x_dtype == dtype and x_layout == "C"  # else blocks of X are copied
     plan = way.plan(loss, n_rows, n_features, n_classes, dtype.itemsize, not in_place, wrt)
+    tag = tag_of(loss)
     return Setup(
         kernel=way.run,
-        key=(loss, dtype.num, x_dtype.num, "flat" if in_place else x_layout),
-        loss=TAGS[loss],
+        key=(type(tag).__name__, dtype.num, x_dtype.num, "flat" if in_place else x_layout),
+        loss=tag,
         plan=plan,
         n_stages=way.n_stages(plan),
         **way.sizes(plan)._asdict(),

@@ -22,9 +22,10 @@ import numpy as np
 
 from . import moves, rows, tiles
 from .blocks import read, where
-from .jit import Kernel, merged
+from .jit import Kernel, helper, merged, out_of_line
 from .memory import RESULTS, Sizes, row_items, whole_lines
 from .moves import transpose_tile
+from .options import weightless
 from .rows import SAMPLES, SCORE_FLOPS
 from .rows import rows as rows_of_strip
 from .shapes import panel_items, tallest, vector_items
@@ -62,11 +63,11 @@ class Plan(NamedTuple):
     panel: int  # columns of a tile
     width: int  # features in whole panels: W and dW have so many for each class
     copy_row: int  # length of a row of a copied block
-    lane_items: int  # scratch of one lane: scores, copied block, dWᵀ
+    lane_items: int  # scratch of one lane: scores, copied block, dW in panels
     parts_at: int  # vectors of scores between two chunks
     copy_at: int
     gradient_at: int
-    weights_items: int  # scratch shared by all lanes: Wᵀ
+    weights_items: int  # scratch shared by all lanes: W in panels
     lane_sums: int  # float64 scratch of one lane: totals, db, loss; after RESULTS
     squares_at: int  # float64 scratch of the ranges of features: their sums of W²
     n_ranges: int  # of features
@@ -100,13 +101,13 @@ def plan(loss, n_rows, n_features, n_classes, item_bytes, copies, wrt):
     block_rows = min(max(fitting // panel, 1) * panel, _MAX_BLOCK_ROWS)
     n_chunks = max(1, -(-n_features * item_bytes // _CHUNK_BYTES))
     group = -(-n_classes // -(-n_classes // tallest()))
-    parts_at = n_classes * block_rows + panel  # after the scores and the peaks of a strip
+    parts_at = n_classes * block_rows + 2 * panel  # after the scores, and what a row loss needs for a strip
     copy_at = parts_at + (block_rows * group * vector_items(item_bytes) if n_chunks > 1 else 0)
     gradient_at = copy_at + (block_rows * copy_row if copies else 0)
     want_w = "W" in wrt
     item_type = "float32" if item_bytes == 4 else "float64"
     dot, outer = tiles.compiled(item_type)
-    lane_sums = whole_lines(panel + n_classes + 1, 8)
+    lane_sums = whole_lines(4 * panel + n_classes + 1, 8)
     lane_items = gradient_at + (n_classes * width if want_w else 0)
     return Plan(
         n_rows=n_rows,
@@ -151,7 +152,7 @@ def n_stages(plan):
 
 
 @Kernel
-def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, scale, twice_decay, scratch, sums, dW, db, dX):
+def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X whose blocks are copied."""
     for stage in range(first_stage, stop_stage):
         n_tasks = plan.n_lanes if stage == LANES else 1 if stage == ADD else plan.n_ranges
@@ -162,7 +163,7 @@ def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, scale, twice
             if stage == PACK:
                 pack(task, plan, W, scratch)
             elif stage == LANES:
-                lane(task, loss, plan, X, y, bias, scratch.dtype.type(scale), scratch, sums, dX)
+                lane(task, loss, plan, X, y, bias, options, scratch, sums, dX)
             elif stage == FOLD:
                 fold(task, plan, W, scratch.dtype.type(twice_decay), scratch, sums, dW)
             else:
@@ -185,29 +186,36 @@ def pack(task, plan, W, scratch):
 
 
 @merged
-def lane(task, loss, plan, X, y, bias, scale, scratch, sums, dX):
+def lane(task, loss, plan, X, y, bias, options, scratch, sums, dX):
     """The rows of one lane, block by block; whole strips but for the last."""
     n_strips = (plan.n_rows + plan.panel - 1) // plan.panel
     start = task * n_strips // plan.n_lanes * plan.panel
     stop = min((task + 1) * n_strips // plan.n_lanes * plan.panel, plan.n_rows)
     s0, sums0 = plan.weights_items + task * plan.lane_items, RESULTS + task * plan.lane_sums
     sums[sums0 : sums0 + plan.lane_sums] = 0.0
-    total = 0.0
+    total, fresh = 0.0, True
     for first in range(start, stop, plan.block_rows):
         n = min(plan.block_rows, stop - first)
         read(X, first, n, plan.n_features, scratch, s0 + plan.copy_at, plan.copy_row)
         x, x0, x_row = where(X, first, plan.n_features, scratch, s0 + plan.copy_at, plan.copy_row)
         _scores(plan, x, x0, x_row, n, bias, scratch, s0)
-        total += _losses(loss, plan, y, first, n, scale, scratch, s0, sums, sums0)
-        _gradients(plan, x, x0, x_row, first, n, first == start, scratch, s0, dX)
-    if start >= stop and plan.want_w:
+        loss_of_block, missed = _losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0)
+        total += loss_of_block
+        if plan.want_w and missed == 0:
+            _gradient(plan, x, x0, x_row, 0, n, fresh, scratch, s0)
+            fresh = False
+        elif plan.want_w:
+            fresh = _gradient_of_finite_rows(plan, x, x0, x_row, y, first, n, options, fresh, scratch, s0)
+        if plan.want_x:
+            _inputs(plan, first, n, scratch, s0, dX)
+    if fresh and plan.want_w:
         scratch[s0 + plan.gradient_at : s0 + plan.gradient_at + plan.n_classes * plan.width] = 0
     sums[sums0 + plan.lane_sums - 1] = total
 
 
 @merged
 def _scores(plan, x, x0, x_row, n, bias, scratch, s0):
-    """S = X Wᵀᵀ + b of a block, one row a class: a group of classes at a time, a chunk of features at a time."""
+    """S = X W + b of a block, one row a class: a group of classes at a time, a chunk of features at a time."""
     rows = plan.block_rows
     for j in range(plan.n_classes):
         scratch[s0 + j * rows : s0 + (j + 1) * rows] = bias[j] if len(bias) > 0 else 0
@@ -226,52 +234,74 @@ def _scores(plan, x, x0, x_row, n, bias, scratch, s0):
 
 
 @merged
-def _losses(loss, plan, y, first, n, scale, scratch, s0, sums, sums0):
-    """The losses of a block; dscores take the place of the scores, their sums go to db."""
+def _losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0):
+    """The losses of a block; dscores take the place of the scores, their sums go to db.
+
+    Also how many rows without weight have no finite loss.
+    """
     rows, c, strip = plan.block_rows, plan.n_classes, plan.panel
-    peak0 = s0 + c * rows
-    peak = scratch[peak0 : peak0 + strip]
-    totals = sums[sums0 : sums0 + strip]
-    total = 0.0
+    part = scratch[s0 + c * rows : s0 + c * rows + 2 * strip]
+    totals = sums[sums0 : sums0 + 4 * strip]
+    total = missed = 0.0
     for i in range(0, n, strip):
         in_strip = min(strip, n - i)
-        total += rows_of_strip(
-            plan.row_loss, loss, scratch, s0 + i, rows, c, SAMPLES, y, first + i, in_strip, scale, peak, totals
+        rows_of_strip(
+            plan.row_loss, loss, scratch, s0 + i, rows, c, SAMPLES, y, first + i, in_strip, options, part, totals
         )
+        total += totals[0]
+        missed += totals[1]
     if plan.want_b:
         for j in range(c):
-            part = 0.0
+            dscores_sum = 0.0
             for dscore in scratch[s0 + j * rows : s0 + j * rows + n]:
-                part += dscore
-            sums[sums0 + strip + j] += part
-    return total
+                dscores_sum += dscore
+            sums[sums0 + 4 * strip + j] += dscores_sum
+    return total, missed
 
 
 @merged
-def _gradients(plan, x, x0, x_row, first, n, fresh, scratch, s0, dX):
-    """dWᵀ += dscoresᵀ X and dX = dscores Wᵀ of a block."""
+def _gradient(plan, x, x0, x_row, i, n, fresh, scratch, s0):
+    """dW += Xᵀ dscores for n rows of a block, from row i on; `fresh`: = instead of +=."""
     rows, c, d, panel = plan.block_rows, plan.n_classes, plan.n_features, plan.panel
-    if plan.want_w:
-        ahead = x_row * rows if plan.fetches else 0  # the first group of classes fetches the next block
+    ahead = x_row * rows if plan.fetches else 0  # the first group of classes fetches the next block
+    for j in range(0, c, plan.group):
+        height = min(plan.group, c - j)
+        if fresh or _any_nonzero(scratch, s0 + j * rows + i, height, rows, n):
+            out = s0 + plan.gradient_at + j * plan.width
+            outer_tile(
+                plan.outer_tile, height, scratch, s0 + j * rows + i, rows, 1, x, x0 + i * x_row, x_row, panel, n,
+                scratch, out, panel, height * panel, d, fresh, ahead,
+            )  # fmt: skip
+            ahead = 0
+
+
+@helper
+def _gradient_of_finite_rows(plan, x, x0, x_row, y, first, n, options, fresh, scratch, s0):
+    """dW of a block where rows without weight hold NaN or infinity, which 0 would not hide; returns what fresh is."""
+    out_of_line()
+    for i in range(n):
+        at, finite = x0 + i * x_row, True
+        for k in range(plan.n_features):
+            finite = finite and np.isfinite(x[at + k])
+        if finite or not weightless(options, y[first + i], first + i):
+            _gradient(plan, x, x0, x_row, i, 1, fresh, scratch, s0)
+            fresh = False
+    return fresh
+
+
+@merged
+def _inputs(plan, first, n, scratch, s0, dX):
+    """dX = dscores Wᵀ of a block."""
+    rows, c, d, panel = plan.block_rows, plan.n_classes, plan.n_features, plan.panel
+    for i in range(0, n, plan.tile):
+        height = min(plan.tile, n - i)
         for j in range(0, c, plan.group):
-            height = min(plan.group, c - j)
-            if fresh or _any_nonzero(scratch, s0 + j * rows, height, rows, n):
-                out = s0 + plan.gradient_at + j * plan.width
-                outer_tile(
-                    plan.outer_tile, height, scratch, s0 + j * rows, rows, 1, x, x0, x_row, panel, n,
-                    scratch, out, panel, height * panel, d, fresh, ahead,
-                )  # fmt: skip
-                ahead = 0
-    if plan.want_x:
-        for i in range(0, n, plan.tile):
-            height = min(plan.tile, n - i)
-            for j in range(0, c, plan.group):
-                classes = min(plan.group, c - j)
-                outer_tile(
-                    plan.outer_tile, height, scratch, s0 + j * rows + i, 1, rows,
-                    scratch, j * plan.width, panel, classes * panel, classes,
-                    dX, (first + i) * d, d, panel, d, j == 0, 0,
-                )  # fmt: skip
+            classes = min(plan.group, c - j)
+            outer_tile(
+                plan.outer_tile, height, scratch, s0 + j * rows + i, 1, rows,
+                scratch, j * plan.width, panel, classes * panel, classes,
+                dX, (first + i) * d, d, panel, d, j == 0, 0,
+            )  # fmt: skip
 
 
 @merged
@@ -334,7 +364,7 @@ def add(plan, twice_decay, sums, db):
         for j in range(plan.n_classes):
             total = 0.0
             for lane in range(plan.n_lanes):
-                total += sums[RESULTS + lane * plan.lane_sums + plan.panel + j]
+                total += sums[RESULTS + lane * plan.lane_sums + 4 * plan.panel + j]
             db[j] = total
     if twice_decay != 0:
         for task in range(plan.n_ranges):

@@ -12,7 +12,7 @@ from typing import Any, cast
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils, config
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 from .jit import Kernel
 
@@ -49,6 +49,75 @@ def place(typingctx, array, offset):
         return builder.ptrtoint(builder.gep(data, [arguments[1]]), ir.IntType(64))
 
     return types.int64(array, types.int64), codegen
+
+
+# Arrays that kernels only look into now and then come as addresses: numba counts references to an array wherever it is
+# handed on, and threads that count on one array wait for each other. Where nothing is called by address (JIT disabled,
+# bounds checked) they come as arrays. An address of 0, or an empty array, stands for none.
+
+
+def by_address() -> bool:
+    """Whether arrays come as addresses."""
+    return not (config.DISABLE_JIT or config.BOUNDSCHECK)
+
+
+def given(where):
+    """Whether there is an array."""
+    return len(where) > 0
+
+
+def load(where, index, like):
+    """Item `index` of an array of items of the type of `like`."""
+    return where[index]
+
+
+def store(where, index, item):
+    """Write to an array of items of the type of `item`."""
+    where[index] = item
+
+
+@overload(given)
+def _given_compiled(where):
+    if isinstance(where, types.Array):
+        return given
+    return lambda where: where != 0
+
+
+@overload(load)
+def _load_compiled(where, index, like):
+    if isinstance(where, types.Array):
+        return load
+    return lambda where, index, like: _load(where, index, like)
+
+
+@overload(store)
+def _store_compiled(where, index, item):
+    if isinstance(where, types.Array):
+        return store
+    return lambda where, index, item: _store(where, index, item)
+
+
+@intrinsic
+def _load(typingctx, where, index, like):
+    def codegen(context, builder, signature, arguments):
+        return builder.load(_item(context, builder, arguments, like))
+
+    return like(types.int64, types.int64, like), codegen
+
+
+@intrinsic
+def _store(typingctx, where, index, item):
+    def codegen(context, builder, signature, arguments):
+        builder.store(arguments[2], _item(context, builder, arguments, item))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, item), codegen
+
+
+def _item(context, builder, arguments, item):
+    """The place of an item in memory."""
+    where, index, _ = arguments
+    return builder.gep(builder.inttoptr(where, context.get_value_type(item).as_pointer()), [index])
 
 
 @intrinsic

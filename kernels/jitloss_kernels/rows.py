@@ -1,4 +1,4 @@
-"""A loss is one function of scores: it leaves the dscores in their place, and the sum of the losses in total[0].
+"""A loss is one function of scores: it leaves the dscores in their place.
 
 It works on a *strip*: a matrix of scores, `lanes` wide (a panel of ``tiles``), whose rows are contiguous and a
 fixed step apart. All loops run along the lanes and fill vectors whatever the number of classes, because a strip holds
@@ -13,146 +13,353 @@ A loss is called with
 ============  ====================================================================================
 ``s``         the scores, flat; the strip starts at ``s0``, its ``n_rows`` rows are ``step`` apart
 ``y``         labels; the strip's first sample is ``first``, and ``n`` of its lanes are samples
-``scale``     factor on every dscores: 1 / N for the mean
-``peak``      (lanes,) scratch of the scores' dtype
-``total``     (lanes,) float64 scratch: sums are added up in float64 whatever the scores
+``options``   margins, targets, weights: see ``options``
+``part``      (2, lanes) scratch of the scores' dtype, flat
+``total``     (4, lanes) float64 scratch, flat: sums over classes, losses, weights, hits of each lane
 ============  ====================================================================================
+
+and leaves in ``total[0]`` the sum of the losses, in ``total[1]`` how many samples without weight have a loss that is
+NaN. Their dscores are 0; but 0 times NaN is NaN, so the gradients must pass over their rows of X. Losses are added up
+in float64 whatever the scores.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import log
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
-from numba.core import config
 from numba.extending import overload
 
+from . import options as row_options
 from . import pointers
 from .exponential import exp_nonpositive, smallest_normal
 from .jit import Kernel, helper, merged
+from .pointers import given, load, store
 from .shapes import panel_items
-from .tags import TAGS, Softmax, Svm
 
 SAMPLES, CLASSES = False, True
 # What a score takes, in flops of a matrix product.
 SCORE_FLOPS = 64
 
 
-@Kernel
-def svm(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
-    """Sum over j ≠ y of max(0, s_j − s_y + 1): Weston and Watkins (1999)."""
+class RowLoss(NamedTuple):
+    """A loss, and a type that stands for it where its code is copied into a kernel instead of called."""
+
+    kernel: Kernel
+    tag: Any
+
+
+class AnyLoss(NamedTuple):
+    """Stands for all losses where they are called by address."""
+
+
+class WestonWatkins(NamedTuple):
+    """Stands for weston_watkins."""
+
+
+class Softmax(NamedTuple):
+    """Stands for softmax."""
+
+
+ROWS: dict[str, RowLoss] = {}
+
+
+def row_loss(tag: type) -> Callable[[Callable[..., Any]], Kernel]:
+    """Enter a loss into the table ROWS, by its name."""
+
+    def enter(function: Callable[..., Any]) -> Kernel:
+        kernel = Kernel(function)
+        ROWS[function.__name__] = RowLoss(kernel, tag())
+        return kernel
+
+    return enter
+
+
+@row_loss(WestonWatkins)
+def weston_watkins(s, s0, step, n_rows, one_sample, y, first, n, options, part, total):
+    """Sum over j ≠ y of max(0, s_j − s_y + margin)^power: Weston and Watkins (1999)."""
     lanes, zero, one = panel_items(s.itemsize), s.dtype.type(0), s.dtype.type(1)
-    loss = 0.0
-    for i in range(lanes):
-        peak[i] = zero
-        total[i] = 0.0
-    # `peak` is the score of the label. Infinite, it is no answer: 0 times infinity is NaN.
-    for i in range(n):
-        label = _label(s0, step, lanes, one_sample, y[first + i], i)
-        peak[i] = s[label]
-        loss += 0.0 * float(peak[i])
-        s[label] = -np.inf  # below every margin
-    if one_sample:
-        peak[:] = peak[0]
+    margin = s.dtype.type(options.margin)
+    _take_labels(s, s0, step, one_sample, y, first, n, part, total, lanes)
     for j in range(n_rows):
         row = s[s0 + j * step : s0 + j * step + lanes]
-        for i in range(lanes):
-            margin = row[i] - peak[i] + one
-            hinge = zero if margin <= 0 else margin  # NaN, which is not <= 0, stays
-            total[i] += np.float64(hinge)
-            row[i] = zero if hinge == 0 else one
-    for i in range(lanes if one_sample else n):
-        loss += total[i]
-    # From here on `peak` is the number of violated margins.
-    for i in range(lanes):
-        peak[i] = zero
-    for j in range(n_rows):
-        row = s[s0 + j * step : s0 + j * step + lanes]
-        for i in range(lanes):
-            peak[i] += row[i]
-            row[i] *= scale
+        if options.power == 1:
+            for i in range(lanes):
+                lacking = row[i] - part[i] + margin
+                hinge = zero if lacking <= 0 else lacking  # NaN, which is not <= 0, stays
+                total[i] += np.float64(hinge)
+                row[i] = zero if hinge == 0 else one
+        else:
+            for i in range(lanes):
+                lacking = row[i] - part[i] + margin
+                hinge = zero if lacking <= 0 else lacking
+                total[i] += np.float64(hinge) * np.float64(hinge)
+                row[i] = hinge + hinge
     if one_sample:
-        _combine(peak)
-    for i in range(n):
-        s[_label(s0, step, lanes, one_sample, y[first + i], i)] = -scale * peak[i]
-    total[0] = loss
+        _combine(total, 0, lanes)
+    if options.plain:
+        _add_hinges(n, options.scale, part, total, lanes)
+    else:
+        _take_weights(y, first, n, options.weights, options.hits, total, lanes)
+        _weigh_hinges(one_sample, n, options.scale, part, total, lanes)
+        _hand_out(first, n, options.losses, s.dtype.type, total, lanes)
+    _slope(s, s0, step, n_rows, one_sample, y, first, n, part, lanes)
 
 
-@Kernel
-def softmax(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
+@row_loss(Softmax)
+def softmax(s, s0, step, n_rows, one_sample, y, first, n, options, part, total):
     """log Σ_j exp(s_j) − s_y, shifted by the largest score so that no exponential overflows: Bridle (1989)."""
-    lanes, loss, zero = panel_items(s.itemsize), 0.0, s.dtype.type(0)
+    lanes, zero = panel_items(s.itemsize), s.dtype.type(0)
     tiny = smallest_normal(zero)
     for i in range(lanes):
-        peak[i] = s[s0 + i]
+        part[i] = s[s0 + i]
         total[i] = 0.0
     for j in range(1, n_rows):
         row = s[s0 + j * step : s0 + j * step + lanes]
         for i in range(lanes):
-            peak[i] = row[i] if row[i] > peak[i] else peak[i]
+            part[i] = row[i] if row[i] > part[i] else part[i]
     if one_sample:
-        largest = peak[0]
+        largest = part[0]
         for i in range(1, lanes):
-            largest = peak[i] if peak[i] > largest else largest
-        peak[:] = largest
+            largest = part[i] if part[i] > largest else largest
+        for i in range(lanes):
+            part[i] = largest
     for i in range(n):
-        loss -= float(s[_label(s0, step, lanes, one_sample, y[first + i], i)] - peak[i])
+        part[lanes + i] = s[_label(s0, step, lanes, one_sample, y[first + i], i)]
+    if not options.plain:
+        _take_weights(y, first, n, options.weights, options.hits, total, lanes)
+        for i in range(lanes):
+            total[lanes + i] = total[3 * lanes + i] * np.float64(part[i] - part[lanes + i]) if i < n else 0.0
+    if options.base_sum != 0:
+        _add_base(s, s0, step, n_rows, one_sample, options.base, part, total, lanes)
     for j in range(n_rows):
         row = s[s0 + j * step : s0 + j * step + lanes]
         for i in range(lanes):
-            row[i] = exp_nonpositive(row[i] - peak[i])
+            row[i] = exp_nonpositive(row[i] - part[i])
         for i in range(lanes):  # apart: converting in between would halve the vectors of float32
             total[i] += np.float64(row[i])
     if one_sample:
-        _combine(total)
-    # One logarithm for all: a total lies between 1 and C, so no product of a strip's leaves the range of float64.
-    product = 1.0
-    for i in range(n):
-        product *= total[i]
-    loss += log(product)
-    for i in range(lanes):
-        peak[i] = scale / total[i]
+        _combine(total, 0, lanes)
+    if options.plain:
+        _add_logarithms(n, options.scale, part, total, lanes)
+    else:
+        _weigh_logarithms(one_sample, n, options.scale, options.base_sum, part, total, lanes)
+        _hand_out(first, n, options.losses, s.dtype.type, total, lanes)
+        if total[1] > 0:
+            _clear_weightless(s, s0, step, n_rows, part, lanes)
     for j in range(n_rows):
         row = s[s0 + j * step : s0 + j * step + lanes]
         for i in range(lanes):
-            dscore = row[i] * peak[i]
+            dscore = row[i] * part[i]
             row[i] = zero if dscore < tiny else dscore  # a number below the normal ones slows every product down
+    if options.base_sum != 0:
+        _subtract_base(s, s0, step, n_rows, one_sample, options.base, part, lanes)
+    if not options.plain:
+        for i in range(n):
+            part[lanes + i] *= s.dtype.type(total[3 * lanes + i])
     for i in range(n):
-        s[_label(s0, step, lanes, one_sample, y[first + i], i)] -= scale
+        s[_label(s0, step, lanes, one_sample, y[first + i], i)] -= part[lanes + i]
+
+
+@merged
+def _take_weights(y, first, n, weights, hits, total, lanes):
+    """The weight of each sample of a strip, and what it counts towards its label."""
+    for i in range(2 * lanes):
+        total[2 * lanes + i] = 1.0
+    if given(weights):
+        for i in range(n):
+            total[2 * lanes + i] = load(weights, first + i, 0.0)
+    if given(hits):
+        for i in range(n):
+            total[3 * lanes + i] = load(hits, y[first + i], 0.0)
+
+
+@merged
+def _take_labels(s, s0, step, one_sample, y, first, n, part, total, lanes):
+    """Put the score of each lane's label into `part`, and −∞, below every margin, into its place; clear the sums."""
+    for i in range(lanes):
+        part[i] = 0
+        total[i] = 0.0
+    for i in range(n):
+        label = _label(s0, step, lanes, one_sample, y[first + i], i)
+        part[i] = s[label]
+        s[label] = -np.inf
+    if one_sample:
+        for i in range(1, lanes):
+            part[i] = part[0]
+
+
+@merged
+def _add_hinges(n, scale, part, total, lanes):
+    """The loss of a strip whose samples all weigh 1.
+
+    The score of a label, still in `part`, is no answer if it is infinite: 0 times infinity is NaN.
+    """
+    loss = 0.0
+    for i in range(n):
+        loss += total[i] + 0.0 * np.float64(part[i])
+    for i in range(lanes):
+        part[lanes + i] = scale
+    total[0], total[1] = loss, 0.0
+
+
+@merged
+def _weigh_hinges(one_sample, n, scale, part, total, lanes):
+    """Weigh the losses of an SVM; factors on its slopes go to the second half of `part`."""
+    missed = 0.0
+    for i in range(lanes):
+        part[lanes + i] = 0
+    for i in range(n):
+        factor, found = total[2 * lanes + i] * total[3 * lanes + i], total[i] + 0.0 * np.float64(part[i])
+        total[lanes + i] = factor * found if factor != 0 else 0.0
+        missed += factor == 0 and found != found
+        part[lanes + i] = factor * scale
+    if one_sample:
+        for i in range(1, lanes):
+            part[lanes + i] = part[lanes]
+    total[1] = missed
+
+
+@merged
+def _slope(s, s0, step, n_rows, one_sample, y, first, n, part, lanes):
+    """Put factors on the slopes that the classes of an SVM have, and what they add up to into the label's place."""
+    zero = s.dtype.type(0)
+    for i in range(lanes):
+        part[i] = zero
+    for j in range(n_rows):
+        row = s[s0 + j * step : s0 + j * step + lanes]
+        for i in range(lanes):
+            part[i] += row[i]
+            row[i] = zero if part[lanes + i] == 0 else row[i] * part[lanes + i]
+    if one_sample:
+        _combine(part, 0, lanes)
+    for i in range(lanes):
+        part[i] = zero if part[lanes + i] == 0 else -part[lanes + i] * part[i]
+    for i in range(n):
+        s[_label(s0, step, lanes, one_sample, y[first + i], i)] = part[i]
+
+
+@merged
+def _add_base(s, s0, step, n_rows, one_sample, base, peak, total, lanes):
+    """Σ_c base_c (peak − s_c) of each sample, added to its loss; what has no base costs nothing, −∞ or not."""
+    for j in range(n_rows):
+        for i in range(lanes):
+            target = load(base, j * lanes + i if one_sample else j, peak[i])
+            total[lanes + i] += np.float64(target * (peak[i] - s[s0 + j * step + i])) if target != 0 else 0.0
+    if one_sample:
+        _combine(total, lanes, lanes)
+
+
+@merged
+def _clear_weightless(s, s0, step, n_rows, part, lanes):
+    """0 in place of exponentials whose factor is 0: they may be NaN."""
+    for j in range(n_rows):
+        for i in range(lanes):
+            if part[i] == 0:
+                s[s0 + j * step + i] = 0
+
+
+@merged
+def _subtract_base(s, s0, step, n_rows, one_sample, base, part, lanes):
+    """Take the base of the targets off the dscores."""
+    for j in range(n_rows):
+        for i in range(lanes):
+            target = load(base, j * lanes + i if one_sample else j, part[i])
+            s[s0 + j * step + i] -= part[lanes + i] * target
+
+
+@merged
+def _add_logarithms(n, scale, part, total, lanes):
+    """The loss of a strip whose samples all weigh 1; factors on exponentials, and on onehot(y), go to `part`."""
+    # One logarithm for all: a sum lies between 1 and C, so no product of a strip's leaves the range of float64.
+    loss, product = 0.0, 1.0
+    for i in range(n):
+        loss += np.float64(part[i] - part[lanes + i])
+        product *= total[i]
+    for i in range(lanes):
+        part[i] = scale / total[i]
+        part[lanes + i] = scale
+    total[0], total[1] = loss + log(product), 0.0
+
+
+@merged
+def _weigh_logarithms(one_sample, n, scale, base_sum, part, total, lanes):
+    """Weigh the losses of a softmax; factors as in _add_logarithms.
+
+    Σ_c t_c goes with the logarithm, and with the probabilities.
+    """
+    missed = 0.0
+    for i in range(n, lanes):
+        part[i] = part[lanes + i] = 0
+    for i in range(n):
+        targets = total[3 * lanes + i] + base_sum
+        weight = total[2 * lanes + i] if targets != 0 else 0.0
+        found = total[lanes + i] + targets * log(total[i])
+        total[lanes + i] = weight * found if weight != 0 else 0.0
+        missed += weight == 0 and found != found
+        part[i] = weight * scale * targets / total[i] if weight != 0 else 0.0
+        part[lanes + i] = weight * scale
+    if one_sample:
+        for i in range(1, lanes):
+            part[i], part[lanes + i] = part[0], part[lanes]
+    total[1] = missed
+
+
+@merged
+def _hand_out(first, n, losses, item, total, lanes):
+    """Add up a strip's losses; each goes to its place if that is asked for."""
+    loss = 0.0
+    for i in range(n):
+        loss += total[lanes + i]
+    if given(losses):
+        for i in range(n):
+            store(losses, first + i, item(total[lanes + i]))
     total[0] = loss
 
 
-ROWS = {Svm: svm, Softmax: softmax}
-
-
-def rows(address, loss, s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
-    """The sum of the losses of a strip; `loss` is their tag, `address` what ``compiled`` returns for it."""
-    ROWS[type(loss)].python(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total)
-    return total[0]
+def rows(address, loss, s, s0, step, n_rows, one_sample, y, first, n, options, part, total):
+    """Run a loss on a strip; `loss` is what ``tag`` returns for it, `address` what ``compiled`` does."""
+    _of_tag(type(loss)).python(s, s0, step, n_rows, one_sample, y, first, n, options, part, total)
 
 
 @overload(rows)
-def _rows_compiled(address, loss, s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
-    row_loss = helper(ROWS[loss.instance_class].python)
+def _rows_compiled(address, loss, s, s0, step, n_rows, one_sample, y, first, n, options, part, total):
+    if pointers.by_address():
 
-    def directly(address, loss, s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
-        row_loss(s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total)
-        return total[0]
+        def through_pointer(address, loss, s, s0, step, n_rows, one_sample, y, first, n, options, part, total):
+            pointers.call(address, (s, s0, step, n_rows, one_sample, y, first, n, options, part, total))
 
-    def through_pointer(address, loss, s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total):
-        pointers.call(address, (s, s0, step, n_rows, one_sample, y, first, n, scale, peak, total))
-        return total[0]
+        return through_pointer
+    row_loss = helper(_of_tag(loss.instance_class).python)
 
-    return directly if config.BOUNDSCHECK else through_pointer  # there, an IndexError has to reach the caller
+    def directly(address, loss, s, s0, step, n_rows, one_sample, y, first, n, options, part, total):
+        row_loss(s, s0, step, n_rows, one_sample, y, first, n, options, part, total)
+
+    return directly  # so that an IndexError reaches the caller
 
 
 def compiled(loss, item_type):
-    """The address of the row function of a loss, by its name, for "float32" or "float64" scores."""
-    scores, labels, totals = (types.Array(getattr(types, name), 1, "C") for name in (item_type, "int64", "float64"))
+    """The address of a loss, by its name, for "float32" or "float64" scores; 0 where its code is copied."""
+    if not pointers.by_address():
+        return 0
     index = types.int64
-    signature = (scores, index, index, index, index, labels, index, index, scores.dtype, scores, totals)
-    return pointers.address_of(ROWS[type(TAGS[loss])], signature)
+    scores, labels, totals = (types.Array(getattr(types, name), 1, "C") for name in (item_type, "int64", "float64"))
+    signature = (scores, index, index, index, index, labels, index, index, row_options.TYPE, scores, totals)
+    return pointers.address_of(ROWS[loss].kernel, signature)
+
+
+def tag(loss):
+    """What a kernel is compiled for: the loss where its code is copied in, else any."""
+    return AnyLoss() if pointers.by_address() else ROWS[loss].tag
+
+
+def _of_tag(tag):
+    """The kernel that a type stands for."""
+    (kernel,) = (row.kernel for row in ROWS.values() if type(row.tag) is tag)
+    return kernel
 
 
 @merged
@@ -164,9 +371,10 @@ def _label(s0, step, lanes, one_sample, label, lane):
 
 
 @merged
-def _combine(parts):
+def _combine(parts, at, lanes):
     """Put the sum of all lanes into every lane; in order, one after the other."""
-    total = parts[0]
-    for i in range(1, len(parts)):
-        total += parts[i]
-    parts[:] = total
+    total = parts[at]
+    for i in range(1, lanes):
+        total += parts[at + i]
+    for i in range(lanes):
+        parts[at + i] = total

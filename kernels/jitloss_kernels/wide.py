@@ -26,6 +26,7 @@ from .blocks import read, where
 from .jit import Kernel, helper, merged, out_of_line
 from .memory import RESULTS, Sizes, row_items, whole_lines
 from .moves import copy_tile
+from .options import weightless
 from .rows import CLASSES
 from .rows import rows as rows_of_strip
 from .shapes import panel_items, tallest
@@ -70,9 +71,9 @@ class Plan(NamedTuple):
     packs: bool
     width: int  # length of a row of a copied block
     copy_at: int
-    member_at: int  # scratch of one thread: packed W, peaks
+    member_at: int  # scratch of one thread: packed W, and what a row loss needs
     member_items: int
-    peaks_at: int
+    strip_at: int
     sums_db: int  # float64 scratch: losses, then db, squares, and totals for each thread
     sums_squares: int
     sums_totals: int
@@ -101,7 +102,7 @@ def plan(loss, n_rows, n_features, n_classes, item_bytes, copies, wrt):
     copy_at = whole_lines(n_panels * panel_step, item_bytes)
     part_features = min(_PART_TILES * tallest(), n_features)
     class_parts = min(n_groups, max(1, -(-_MANY_TASKS // -(-n_features // part_features))))
-    peaks_at = max((panel if few else max(panel, chunk)) * group, block_rows * part_features)
+    strip_at = max((panel if few else max(panel, chunk)) * group, block_rows * part_features)
     sums_db = RESULTS + n_blocks * -(-block_rows // _TASK_ROWS)
     sums_squares = sums_db + n_panels * panel
     item_type = "float32" if item_bytes == 4 else "float64"
@@ -125,8 +126,8 @@ def plan(loss, n_rows, n_features, n_classes, item_bytes, copies, wrt):
         width=width,
         copy_at=copy_at,
         member_at=copy_at + (block_rows * width if copies else 0),
-        member_items=whole_lines(peaks_at + panel, item_bytes),
-        peaks_at=peaks_at,
+        member_items=whole_lines(strip_at + 2 * panel, item_bytes),
+        strip_at=strip_at,
         sums_db=sums_db,
         sums_squares=sums_squares,
         sums_totals=sums_squares + -(-n_features // _TASK_FEATURES),
@@ -147,7 +148,7 @@ def _share(n, n_groups, n_tasks, least):
 
 def sizes(plan):
     """The memory that a problem needs; some of it for each thread."""
-    return Sizes(plan.member_at, plan.member_items, plan.sums_totals, plan.panel)
+    return Sizes(plan.member_at, plan.member_items, plan.sums_totals, 4 * plan.panel)
 
 
 def n_stages(plan):
@@ -156,7 +157,7 @@ def n_stages(plan):
 
 
 @Kernel
-def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, scale, twice_decay, scratch, sums, dW, db, dX):
+def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X whose blocks are copied.
 
     Stage s is stage ``s % N_STAGES`` of block ``s // N_STAGES``; after the last block comes the end.
@@ -184,12 +185,12 @@ def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, scale, twice
                 x, x0, x_row = where(X, first, plan.n_features, scratch, plan.copy_at, plan.width)
                 scores(task, plan, x, x0, x_row, n, W, bias, scratch, plan.member_at + member * plan.member_items)
             elif stage == ROWS:
-                losses(task, loss, plan, y, block, first, n, scratch.dtype.type(scale), scratch, sums, member)
+                losses(task, loss, plan, y, block, first, n, options, scratch, sums, member)
             elif stage == GRADIENTS:
                 x, x0, x_row = where(X, first, plan.n_features, scratch, plan.copy_at, plan.width)
                 n_w, buffer = _n_gradient_tasks(plan), plan.member_at + member * plan.member_items
                 if task < n_w:
-                    gradient(task, plan, x, x0, x_row, n, block == 0, scratch, sums, buffer, dW)
+                    gradient(task, plan, x, x0, x_row, y, first, n, options, block == 0, scratch, sums, buffer, dW)
                 else:
                     inputs(task - n_w, plan, first, n, W, scratch, buffer, dX)
             finish(counts, number)
@@ -265,24 +266,25 @@ def scores(task, plan, x, x0, x_row, n, W, bias, scratch, buffer):
 
 
 @helper
-def losses(task, loss, plan, y, block, first, n, scale, scratch, sums, member):
+def losses(task, loss, plan, y, block, first, n, options, scratch, sums, member):
     """The losses of a range of rows, each a strip of its own; dscores take the place of the scores."""
     out_of_line()
-    peaks = plan.member_at + member * plan.member_items + plan.peaks_at
-    peak = scratch[peaks : peaks + plan.panel]
-    totals = sums[plan.sums_totals + member * plan.panel : plan.sums_totals + (member + 1) * plan.panel]
+    at_strip = plan.member_at + member * plan.member_items + plan.strip_at
+    part = scratch[at_strip : at_strip + 2 * plan.panel]
+    totals = sums[plan.sums_totals + 4 * member * plan.panel : plan.sums_totals + 4 * (member + 1) * plan.panel]
     total, start = 0.0, task * _TASK_ROWS
     for i in range(start, min(start + _TASK_ROWS, n)):
         at = i * plan.panel
-        total += rows_of_strip(
+        rows_of_strip(
             plan.row_loss, loss, scratch, at, plan.panel_step, plan.n_panels, CLASSES,
-            y, first + i, 1, scale, peak, totals,
+            y, first + i, 1, options, part, totals,
         )  # fmt: skip
+        total += totals[0]
     sums[RESULTS + block * _parts(plan.block_rows, _TASK_ROWS) + task] = total
 
 
 @helper
-def gradient(task, plan, x, x0, x_row, n, fresh, scratch, sums, buffer, dW):
+def gradient(task, plan, x, x0, x_row, y, first, n, options, fresh, scratch, sums, buffer, dW):
     """dW += Xᵀ S for a range of classes and a range of features, and db with the first of them."""
     out_of_line()
     n_parts = _parts(plan.n_features, plan.part_features)
@@ -298,6 +300,10 @@ def gradient(task, plan, x, x0, x_row, n, fresh, scratch, sums, buffer, dW):
             height = start + (t + 1) * (stop - start) // n_tiles - k
             at = buffer + (k - start) * n
             copy_tile(plan.copy_tile, x, x0 + k, x_row, n, height, scratch, at, height)
+            if not options.plain:  # 0 times NaN is NaN: what has no weight must not be seen
+                for i in range(n):
+                    if weightless(options, y[first + i], first + i):
+                        scratch[at + i * height : at + (i + 1) * height] = 0
         for j in range(first_class, stop_class, plan.group):
             columns, top = min(plan.group, stop_class - j), j // plan.panel * plan.panel_step
             for t in range(n_tiles):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LABELS = np.dtype(np.int64)
 _BLOCK_DTYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.uint8))
 
-Result = tuple[float, list[np.ndarray]]
+Result = tuple[float | np.ndarray, list[np.ndarray]]
 
 
 class Implementation(NamedTuple):
@@ -34,21 +34,31 @@ class Implementation(NamedTuple):
 
 def choose(name: str, problem: Problem) -> Implementation:
     """The implementation called `name`, or what "auto" stands for; ValueError if it lacks an option asked for."""
-    if not isinstance(name, str) or name not in ("auto", *IMPLEMENTATIONS):
-        checks.unknown("implementation", name, ["auto", *IMPLEMENTATIONS])
+    checks.one_of("implementation", name, ("auto", *IMPLEMENTATIONS))
     chosen = IMPLEMENTATIONS["fused" if name == "auto" else name]
-    for option in ("n_threads", "bias"):
-        if getattr(problem, option) is not None and option not in chosen.options:
-            able = [other.name for other in IMPLEMENTATIONS.values() if option in other.options]
-            checks.lacking(option, name, ["auto", *able])
+    asked = problem.options.asked
+    if chosen.options is _EVERY:  # nothing can be lacking
+        return chosen
+    for option in (*sorted(asked), *(option for option in _ARGUMENTS if getattr(problem, option) is not None)):
+        if option not in chosen.options:
+            checks.lacking(option, name, ["auto", *supporting(option)])
     return chosen
+
+
+def supporting(*options: str) -> list[str]:
+    """The names of the implementations that have all these options."""
+    return [row.name for row in IMPLEMENTATIONS.values() if row.options.issuperset(options)]
 
 
 def run_numpy(loss: Loss, problem: Problem) -> Result:
     """The reference."""
     W, X = (np.asarray(a, problem.dtype) for a in (problem.W, problem.X))
     bias = None if problem.bias is None else np.asarray(problem.bias, problem.dtype)
-    value, gradients = reference.linear_loss(loss.reference, W, X, problem.y, problem.decay, problem.wrt, bias)
+    form, given = loss.forms[problem.options.form], problem.options
+    value, gradients = reference.linear_loss(
+        form.reference, W, X, problem.y, problem.decay, problem.wrt, bias,
+        given.sample_weight, given.class_weight, given.reduction, form.settings(given),
+    )  # fmt: skip
     return value, [deliver(g, out) for g, out in zip(gradients, problem.out, strict=True)]
 
 
@@ -85,11 +95,18 @@ def run_jit(loss: Loss, problem: Problem) -> Result:
 
 def run_fused(loss: Loss, problem: Problem) -> Result:
     """Register tiles over blocks of rows, X read once."""
-    dtype = problem.dtype
+    dtype, given = problem.dtype, problem.options
     W, X, y = fit(problem.W, dtype), block_input(problem.X, dtype), fit(problem.y, _LABELS)
     bias = None if problem.bias is None else fit(problem.bias, dtype)
     made = gradient_arrays(problem)
-    value = _fused().linear_loss(loss.name, W, X, y, bias, problem.decay, made, problem.n_threads)
+    losses = np.zeros(len(X), dtype) if given.reduction == "none" else None
+    options, arrays = _options().make(
+        dtype, 1 / given.normaliser, given.margin, given.power, given.label_smoothing,
+        given.class_weight, given.sample_weight, losses, W.shape[1],
+    )  # fmt: skip
+    data, decay = _fused().linear_loss(given.form, W, X, y, bias, options, problem.decay, made, problem.n_threads)
+    del arrays  # the kernel has their addresses alone
+    value = losses if losses is not None else data / given.normaliser + decay
     return value, [deliver(made[name], out) for name, out in zip(problem.wrt, problem.out, strict=True)]
 
 
@@ -101,13 +118,25 @@ def _fused() -> Any:
     return fused
 
 
+@cache
+def _options() -> Any:
+    from jitloss_kernels import options
+
+    return options
+
+
+# The options that are arguments of their own in a Problem; the others are found in its `options`.
+_ARGUMENTS = ("n_threads", "bias")
+_ALL = frozenset(checks.OPTIONS) | {"bias"}
+_EVERY = _ALL | {"n_threads"}
+
 IMPLEMENTATIONS = {
     row.name: row
     for row in (
         Implementation("loop", "plain Python loops", run_loop),
-        Implementation("numpy", "vectorised NumPy", run_numpy, frozenset({"bias"})),
+        Implementation("numpy", "vectorised NumPy", run_numpy, _ALL),
         Implementation("jit", "the same loops, compiled", run_jit, frozenset({"n_threads"})),
-        Implementation("fused", "tiles in registers, X read once", run_fused, frozenset({"n_threads", "bias"})),
+        Implementation("fused", "tiles in registers, X read once", run_fused, _EVERY),
     )
 }
 

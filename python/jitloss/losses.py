@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from . import checks, reference
+from .checks import Asked, Options
 from .implementations import choose
 
 Wrt = str | Sequence[str] | None
@@ -22,6 +23,13 @@ def svm_loss(
     reg: float = 0.0,
     *,
     bias: ArrayLike | None = None,
+    margin: float = 1.0,
+    power: int = 1,
+    multiclass: str = "weston_watkins",
+    sample_weight: ArrayLike | None = None,
+    class_weight: ArrayLike | Mapping[int, float] | None = None,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
     reg_scale: float = 0.5,
     wrt: Wrt = None,
     out: Out = None,
@@ -51,6 +59,20 @@ def svm_loss(
         Strength of the L2 regularisation, finite and at least 0.
     bias : (C,) array_like
         Offsets of the scores; not regularised. Default: none.
+    margin : float
+        By how much the label's score has to exceed the others, finite and at least 0.
+    power : {1, 2}
+        Exponent of a lacking margin: 1 for the hinge, 2 for the squared hinge.
+    multiclass : {"weston_watkins"}
+        All classes within the margin cost (the course's loss).
+    sample_weight : (N,) array_like
+        Factor on each sample, finite and at least 0; default: all 1. What weighs 0 counts for nothing, NaN or not.
+    class_weight : (C,) array_like, or dict
+        Factor on the samples of each class; classes that a dict does not name weigh 1. It multiplies `sample_weight`.
+    ignore_index : int
+        Samples with this label, which may be outside 0 … C − 1, count for nothing. Default: none.
+    reduction : {"mean", "sum", "none"}
+        Divide by the sum of the weights; do not; or return the N losses, and the gradients of their sum (`reg` is 0).
     reg_scale : float
         Factor on `reg`: 0.5 makes its gradient ``reg * W``.
     wrt : "W", "b", "X", or a tuple of these
@@ -65,8 +87,8 @@ def svm_loss(
 
     Returns
     -------
-    loss : float
-        Accumulated in float64 whatever the dtype.
+    loss : float, or (N,) array
+        Accumulated in float64 whatever the dtype. With ``reduction="none"`` each sample's, in the gradients' dtype.
     *gradients : arrays
         In the order of `wrt`; ``dW`` is (D, C), ``db`` is (C,), ``dX`` is (N, D). float32 when W is float32 and X
         (and bias) is float32, integer or bool; else float64.
@@ -95,7 +117,8 @@ def svm_loss(
     array([[-0.25,  0.25],
            [-0.5 ,  0.5 ]])
     """
-    return _evaluate("svm", W, X, y, reg, bias, reg_scale, wrt, out, n_threads, implementation)
+    asked = Asked(multiclass, margin, power, 0.0, sample_weight, class_weight, ignore_index, reduction)
+    return _evaluate("svm", W, X, y, reg, bias, asked, reg_scale, wrt, out, n_threads, implementation)
 
 
 def softmax_loss(
@@ -105,6 +128,11 @@ def softmax_loss(
     reg: float = 0.0,
     *,
     bias: ArrayLike | None = None,
+    label_smoothing: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+    class_weight: ArrayLike | Mapping[int, float] | None = None,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
     reg_scale: float = 0.5,
     wrt: Wrt = None,
     out: Out = None,
@@ -134,6 +162,17 @@ def softmax_loss(
         Strength of the L2 regularisation, finite and at least 0.
     bias : (C,) array_like
         Offsets of the scores; not regularised. Default: none.
+    label_smoothing : float
+        Share ε, 0 … 1, of the target that is spread evenly over all classes. With class weights v the target of a
+        sample is ``t = (1 − ε) v_y onehot(y) + ε v / C``, as in PyTorch.
+    sample_weight : (N,) array_like
+        Factor on each sample, finite and at least 0; default: all 1. What weighs 0 counts for nothing, NaN or not.
+    class_weight : (C,) array_like, or dict
+        Factor on the samples of each class; classes that a dict does not name weigh 1. It multiplies `sample_weight`.
+    ignore_index : int
+        Samples with this label, which may be outside 0 … C − 1, count for nothing. Default: none.
+    reduction : {"mean", "sum", "none"}
+        Divide by the sum of the weights; do not; or return the N losses, and the gradients of their sum (`reg` is 0).
     reg_scale : float
         Factor on `reg`: 0.5 makes its gradient ``reg * W``.
     wrt : "W", "b", "X", or a tuple of these
@@ -148,8 +187,8 @@ def softmax_loss(
 
     Returns
     -------
-    loss : float
-        Accumulated in float64 whatever the dtype.
+    loss : float, or (N,) array
+        Accumulated in float64 whatever the dtype. With ``reduction="none"`` each sample's, in the gradients' dtype.
     *gradients : arrays
         In the order of `wrt`; ``dW`` is (D, C), ``db`` is (C,), ``dX`` is (N, D). float32 when W is float32 and X
         (and bias) is float32, integer or bool; else float64.
@@ -177,36 +216,67 @@ def softmax_loss(
     >>> dW.shape, dX.shape
     ((4, 2), (3, 4))
     """
-    return _evaluate("softmax", W, X, y, reg, bias, reg_scale, wrt, out, n_threads, implementation)
+    asked = Asked(None, 1.0, 1, label_smoothing, sample_weight, class_weight, ignore_index, reduction)
+    return _evaluate("softmax", W, X, y, reg, bias, asked, reg_scale, wrt, out, n_threads, implementation)
 
 
 def _evaluate(
-    loss: str,
+    name: str,
     W: ArrayLike,
     X: ArrayLike,
     y: ArrayLike,
     reg: float,
     bias: ArrayLike | None,
+    asked: Asked,
     reg_scale: float,
     wrt: Wrt,
     out: Out,
     n_threads: int | None,
     implementation: str,
 ) -> tuple[Any, ...]:
-    problem = checks.problem(W, X, y, reg, bias, reg_scale, wrt, out, n_threads)
-    value, gradients = choose(implementation, problem).run(LOSSES[loss], problem)
+    loss = LOSSES[name]
+    problem = checks.problem(W, X, y, reg, bias, asked, loss.forms, reg_scale, wrt, out, n_threads)
+    value, gradients = choose(implementation, problem).run(loss, problem)
     return (value, *gradients)
 
 
+class Form(NamedTuple):
+    """One definition of a loss: in NumPy, and under its name among the kernels' ``rows``."""
+
+    reference: reference.RowLoss
+    settings: Callable[[Options], dict[str, Any]]  # what the reference has to be told
+
+
 class Loss(NamedTuple):
-    """A loss: its name, also among the kernels, its public function and its NumPy definition."""
+    """A loss: its name, its public function, the options that are its own, and its forms, the default first."""
 
     name: str
     function: Callable[..., tuple[Any, ...]]
-    reference: reference.RowLoss
+    options: frozenset[str]
+    forms: dict[str, Form]
+
+    @property
+    def reference(self) -> reference.RowLoss:
+        """The NumPy definition of the default form."""
+        return next(iter(self.forms.values())).reference
+
+
+def _hinge(options: Options) -> dict[str, Any]:
+    return {"margin": options.margin, "power": options.power}
+
+
+def _targets(options: Options) -> dict[str, Any]:
+    return {"smoothing": options.label_smoothing}
 
 
 LOSSES = {
-    "svm": Loss("svm", svm_loss, reference.svm),
-    "softmax": Loss("softmax", softmax_loss, reference.softmax),
+    "svm": Loss(
+        "svm",
+        svm_loss,
+        frozenset({"margin", "power", "multiclass"}),
+        {"weston_watkins": Form(reference.weston_watkins, _hinge)},
+    ),
+    "softmax": Loss(
+        "softmax", softmax_loss, frozenset({"label_smoothing"}), {"softmax": Form(reference.softmax, _targets)}
+    ),
 }

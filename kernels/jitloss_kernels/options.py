@@ -1,0 +1,94 @@
+"""What is asked of a loss besides its scores: margins, targets and weights. They act in the row stage alone.
+
+With w_i the weight of a sample and, for its label y, the *targets* ``t_c = hits[y] · [c = y] + base[c]`` of all
+classes, softmax costs ``w_i Σ_c t_c (log Σ_j exp(s_j) − s_c)``; an SVM has no base and costs ``w_i hits[y]`` times its
+loss. Label smoothing ε and class weights v are such targets: ``hits = (1 − ε) v`` and ``base = ε v / C``.
+
+What weighs nothing costs exactly nothing, also where it is NaN.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import types
+
+from . import pointers
+from .jit import merged
+from .pointers import given, load
+from .shapes import panel_items
+
+Place = int | np.ndarray  # of an array: see ``pointers.given``
+
+
+class Options(NamedTuple):
+    """One type for all calls, whatever they ask for."""
+
+    margin: float
+    power: int
+    scale: float  # factor on every dscores: 1 / N for the mean
+    plain: bool  # every sample weighs 1, has its label as its only target, and hands out no loss of its own
+    base_sum: float
+    hits: Place  # (C,) float64
+    base: Place  # (C,) of the scores' dtype, filled up with zeros to whole panels
+    weights: Place  # (N,) float64
+    losses: Place  # (N,) of the scores' dtype: each sample's loss is written here
+
+
+# Of an Options whose arrays come as addresses.
+TYPE = types.NamedTuple(
+    (types.float64, types.int64, types.float64, types.boolean, types.float64, *(types.int64,) * 4), Options
+)
+_NOTHING = {char: np.empty(0, char) for char in "fd"}
+
+
+def make(
+    dtype: np.dtype[Any],
+    scale: float,
+    margin: float = 1.0,
+    power: int = 1,
+    smoothing: float = 0.0,
+    class_weight: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    losses: np.ndarray | None = None,
+    n_classes: int = 0,
+) -> tuple[Options, tuple[np.ndarray | None, ...]]:
+    """The Options of a call, and the arrays that have to live as long as they are used.
+
+    All arrays are contiguous and float64, but `losses`, which is of the compute `dtype`.
+    """
+    plain = weights is None and class_weight is None and losses is None and not smoothing
+    if plain and pointers.by_address():
+        return _plain(scale, margin, power), ()
+    hits = base = None
+    base_sum = 0.0
+    if smoothing or class_weight is not None:
+        per_class = np.ones(n_classes) if class_weight is None else class_weight
+        hits = (1.0 - smoothing) * per_class
+    if smoothing:
+        panel = panel_items(dtype.itemsize)
+        base = np.zeros(-(-n_classes // panel) * panel, dtype)
+        base[:n_classes] = smoothing / n_classes * per_class
+        base_sum = float(smoothing / n_classes * per_class.sum())
+    arrays = (hits, base, weights, losses)
+    if pointers.by_address():
+        places: tuple[Place, ...] = tuple(0 if a is None else a.ctypes.data for a in arrays)
+    else:
+        kinds = ("d", dtype.char, "d", dtype.char)
+        places = tuple(_NOTHING[kind] if a is None else a for a, kind in zip(arrays, kinds, strict=True))
+    return Options(margin, power, scale, plain, base_sum, *places), arrays
+
+
+@lru_cache
+def _plain(scale: float, margin: float, power: int) -> Options:
+    """Nothing but a margin: made once for many calls."""
+    return Options(margin, power, scale, True, 0.0, 0, 0, 0, 0)
+
+
+@merged
+def weightless(options, label, sample):
+    """Whether a sample counts for nothing."""
+    hit = load(options.hits, label, 0.0) if given(options.hits) else 1.0
+    return (given(options.weights) and load(options.weights, sample, 0.0) == 0) or hit + options.base_sum == 0

@@ -1,0 +1,83 @@
+"""Every argument is checked here, before any kernel runs and before anything is written.
+
+numba checks no bounds, so a label that slips through is memory corruption. Every error names the argument, says
+what was wrong and what was expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .arrays import FLOATS, kind, labels, matrix, vector
+from .options import OPTIONS, Asked, Options, options
+from .outputs import gradient_names, gradient_shape, outputs
+from .scalars import factor, lacking, one_of, threads, unknown
+
+__all__ = [
+    "OPTIONS",
+    "Asked",
+    "Options",
+    "Problem",
+    "gradient_shape",
+    "labels",
+    "lacking",
+    "matrix",
+    "one_of",
+    "problem",
+    "unknown",
+]
+
+
+class Problem(NamedTuple):
+    """The arguments of a loss function, checked: what every implementation is handed."""
+
+    W: np.ndarray  # (D, C), float32, float64, integer or bool, as the caller holds it
+    X: np.ndarray  # (N, D), likewise
+    y: np.ndarray  # (N,), integer, 0 … C − 1, a copy of our own
+    bias: np.ndarray | None  # (C,)
+    options: Options
+    dtype: np.dtype[Any]  # the compute dtype, float32 or float64
+    decay: float  # reg_scale * reg
+    wrt: tuple[str, ...]
+    out: tuple[np.ndarray | None, ...]  # one for each of wrt; None: make a new array
+    n_threads: int | None
+
+
+def problem(
+    W: Any,
+    X: Any,
+    y: Any,
+    reg: Any,
+    bias: Any,
+    asked: Asked,
+    forms: Collection[str],
+    reg_scale: Any,
+    wrt: Any,
+    out: Any,
+    n_threads: Any,
+) -> Problem:
+    """Check the arguments of a linear loss, which is defined in one or more `forms`; see `jitloss.svm_loss`."""
+    W, X, given = matrix("W", W), matrix("X", X), labels(y)
+    if W.shape[0] != X.shape[1]:
+        raise ValueError(f"W of shape {W.shape} does not fit X of shape {X.shape}: W needs a row for each column of X")
+    if len(given) != len(X):
+        raise ValueError(f"y of shape {given.shape} does not fit X of shape {X.shape}: y needs a label for each row")
+    if W.size == 0:
+        raise ValueError(f"W of shape {W.shape} is empty: at least one feature and one class are needed")
+    own, chosen = options(asked, forms, given, W.shape[1])
+    if bias is not None:
+        bias = vector("bias", bias, W.shape[1], "column of W")
+    single = kind(W) == FLOATS[0] and (kind(X) == FLOATS[0] or X.dtype.kind in "iub")
+    single = single and (bias is None or kind(bias) == FLOATS[0] or bias.dtype.kind in "iub")
+    dtype, names = FLOATS[0 if single else 1], gradient_names(wrt, bias is not None)
+    decay = factor("reg_scale * reg", factor("reg_scale", reg_scale) * factor("reg", reg))
+    if decay and chosen.reduction == "none":
+        raise ValueError(f"reg is {reg} with reduction='none': expected 0, for it belongs to no single sample")
+    inputs = {"W": W, "X": X, "y": given} | ({} if bias is None else {"bias": bias})
+    if chosen.asked:
+        weights = {"sample_weight": asked.sample_weight, "class_weight": asked.class_weight}
+        inputs |= {name: array for name, array in weights.items() if isinstance(array, np.ndarray)}
+    return Problem(W, X, own, bias, chosen, dtype, decay, names, outputs(out, names, inputs, dtype), threads(n_threads))

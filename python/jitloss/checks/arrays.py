@@ -1,0 +1,79 @@
+"""Arrays as they may be given: what converts without loss or surprise, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+_INT64 = np.dtype(np.int64)
+
+
+def kind(array: np.ndarray) -> np.dtype[Any]:
+    """The dtype, but for the byte order."""
+    return array.dtype if array.dtype.isnative else array.dtype.newbyteorder("=")
+
+
+def array(name: str, value: Any) -> np.ndarray:
+    """`value` as an array, for what converts without loss or surprise: arrays, lists, pandas."""
+    of = type(value)
+    if of is np.ndarray:
+        return cast(np.ndarray, value)
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: fill or drop the masked entries first")
+    if hasattr(value, "tocsr"):
+        raise TypeError(f"{name} is a sparse matrix ({of.__name__}), which is not supported yet: pass {name}.toarray()")
+    try:
+        return np.asarray(value)
+    except Exception as error:  # ragged lists, tensors on a GPU, objects that lie about themselves
+        raise TypeError(f"{name} ({of.__module__}.{of.__name__}) cannot be read as an array: {error}") from None
+
+
+def matrix(name: str, value: Any) -> np.ndarray:
+    """A 2-D array of float32, float64, an integer type or bool, in either byte order."""
+    found = array(name, value)
+    if kind(found) not in FLOATS and found.dtype.kind not in "iub":
+        raise TypeError(f"{name} has dtype {found.dtype}: expected float32, float64, an integer type or bool")
+    if found.ndim != 2:
+        raise ValueError(
+            f"{name} has shape {found.shape}: expected two dimensions, {'(D, C)' if name == 'W' else '(N, D)'}"
+        )
+    return found
+
+
+def vector(name: str, value: Any, length: int, each: str) -> np.ndarray:
+    """A 1-D array of numbers, one for `each` of something there are `length` of."""
+    found = array(name, value)
+    if kind(found) not in FLOATS and found.dtype.kind not in "iub":
+        raise TypeError(f"{name} has dtype {found.dtype}: expected float32, float64, an integer type or bool")
+    if found.shape != (length,):
+        raise ValueError(f"{name} has shape {found.shape}: expected ({length},), a number for each {each}")
+    return found
+
+
+def labels(value: Any) -> np.ndarray:
+    """A 1-D array of any integer dtype. Floats are refused, not truncated."""
+    found = array("y", value)
+    if found.ndim != 1:
+        raise ValueError(f"y has shape {found.shape}: expected one dimension, (N,)")
+    if found.dtype.kind not in "iu":
+        if found.size == 0 and not isinstance(value, np.ndarray):
+            return np.empty(0, np.int64)  # an empty list says nothing of its dtype
+        raise TypeError(f"y has dtype {found.dtype}: expected integers, the index of each sample's class")
+    return found
+
+
+def in_range(y: np.ndarray, n_classes: int) -> None:
+    """Refuse labels outside 0 … C − 1, in their own dtype: a cast first could wrap a bad one into the range."""
+    if y.size == 0:
+        return
+    if y.dtype == _INT64:  # read as unsigned, a negative label is a huge one
+        right = np.maximum.reduce(y.view(np.uint64)) < n_classes
+    else:
+        right = y.max() < n_classes and (y.dtype.kind == "u" or y.min() >= 0)
+    if not right:
+        first = int(np.flatnonzero((y < 0) | (y >= n_classes))[0])
+        raise ValueError(
+            f"y[{first}] is {y[first]}: expected labels from 0 to {n_classes - 1}, for W has {n_classes} columns"
+        )

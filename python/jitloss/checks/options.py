@@ -1,0 +1,163 @@
+"""What a loss may be asked for besides its value: margins, smoothing, weights, labels to ignore, the reduction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .arrays import in_range, vector
+from .scalars import factor, index, one_of
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+class Options(NamedTuple):
+    """The options of a loss, checked; the defaults are what asks for nothing."""
+
+    form: str  # which definition of the loss: a name among the table's `forms`
+    margin: float = 1.0
+    power: int = 1
+    label_smoothing: float = 0.0
+    sample_weight: np.ndarray | None = None  # (N,) float64, of our own; 0 for samples whose label is to be ignored
+    class_weight: np.ndarray | None = None  # (C,) float64, of our own
+    reduction: str = "mean"
+    normaliser: float = 1.0  # what the sum of the losses is divided by
+    asked: frozenset[str] = frozenset()  # the arguments that an implementation has to support
+
+
+class Asked(NamedTuple):
+    """The same as the caller gave them."""
+
+    multiclass: Any = None
+    margin: Any = 1.0
+    power: Any = 1
+    label_smoothing: Any = 0.0
+    sample_weight: Any = None
+    class_weight: Any = None
+    ignore_index: Any = None
+    reduction: Any = "mean"
+
+
+# The names of what an implementation may have or lack.
+OPTIONS = Asked._fields
+
+
+def options(given: Asked, forms: Collection[str], y: np.ndarray, n_classes: int) -> tuple[np.ndarray, Options]:
+    """Labels of our own, each within 0 … C − 1, and the options; ignored samples have label 0 and weight 0."""
+    default = next(iter(forms))
+    own = np.array(y)  # what is checked here cannot be changed by another thread before it is used
+    if given.multiclass in (None, default) and _nothing(given):
+        in_range(own, n_classes)
+        return own, _plain(default, len(own))
+    form = default if given.multiclass is None else one_of("multiclass", given.multiclass, tuple(forms))
+    margin, power, smoothing = _numbers(given)
+    reduction = one_of("reduction", given.reduction, REDUCTIONS)
+    weights = None if given.sample_weight is None else sample_weights(given.sample_weight, len(own))
+    if given.ignore_index is not None:
+        kept = is_kept(own, given.ignore_index)
+        own[~kept] = 0
+        weights = kept.astype(np.float64) if weights is None else weights * kept
+    in_range(own, n_classes)
+    per_class = None if given.class_weight is None else class_weights(given.class_weight, n_classes)
+    normaliser = float(max(len(own), 1))
+    if weights is not None or per_class is not None:
+        all_ignored = given.ignore_index is not None and not kept.any()
+        normaliser = 1.0 if all_ignored or len(own) == 0 else _sum(own, weights, per_class)
+    names = [name for name in ("sample_weight", "class_weight", "ignore_index") if getattr(given, name) is not None]
+    values = {
+        "multiclass": form,
+        "margin": margin,
+        "power": power,
+        "label_smoothing": smoothing,
+        "reduction": reduction,
+    }
+    usual = {**_USUAL, "multiclass": default}
+    asked = frozenset(names) | {name for name, value in values.items() if value != usual[name]}
+    if reduction != "mean":
+        normaliser = 1.0
+    return own, Options(form, margin, power, smoothing, weights, per_class, reduction, normaliser, asked)
+
+
+@lru_cache
+def _plain(form: str, n_samples: int) -> Options:
+    """Nothing asked for: made once for many calls."""
+    return Options(form, normaliser=float(max(n_samples, 1)))
+
+
+_USUAL = Asked()._asdict()
+_DEFAULTS = tuple(_USUAL[name] for name in ("margin", "power", "label_smoothing", "reduction"))
+
+
+def _nothing(given: Asked) -> bool:
+    """Whether everything is, at a glance, what it is by default; the same in another type is looked at closely."""
+    _, margin, power, smoothing, sample_weight, class_weight, ignored, reduction = given
+    return (
+        sample_weight is class_weight is ignored is None
+        and type(margin) is type(smoothing) is float
+        and type(power) is int
+        and type(reduction) is str
+        and (margin, power, smoothing, reduction) == _DEFAULTS
+    )
+
+
+def _numbers(given: Asked) -> tuple[float, int, float]:
+    """The margin, the power and the label smoothing."""
+    power, smoothing = index("power", given.power), factor("label_smoothing", given.label_smoothing)
+    if power not in (1, 2):
+        raise ValueError(f"power is {power}: expected 1 or 2")
+    if smoothing > 1:
+        raise ValueError(f"label_smoothing is {smoothing}: expected a number from 0 to 1")
+    return factor("margin", given.margin), power, smoothing
+
+
+def sample_weights(value: Any, n_samples: int) -> np.ndarray:
+    """(N,) float64, finite, none negative."""
+    return _weights("sample_weight", vector("sample_weight", value, n_samples, "sample"))
+
+
+def class_weights(value: Any, n_classes: int) -> np.ndarray:
+    """(C,) float64, finite, none negative; classes that a dict does not name weigh 1."""
+    if isinstance(value, str):
+        hint = " ('balanced' needs a whole data set: Objective has it)" if value == "balanced" else ""
+        raise ValueError(f"class_weight is {value!r}: expected an array of {n_classes} weights or a dict{hint}")
+    if not isinstance(value, Mapping):
+        return _weights("class_weight", vector("class_weight", value, n_classes, "class"))
+    weights = np.ones(n_classes)
+    for label, weight in value.items():
+        position = index("a key of class_weight", label)
+        if not 0 <= position < n_classes:
+            raise ValueError(f"class_weight names class {position}: expected classes from 0 to {n_classes - 1}")
+        weights[position] = factor(f"class_weight[{position}]", weight)
+    return weights
+
+
+def _weights(name: str, given: np.ndarray) -> np.ndarray:
+    weights = np.array(given, np.float64)
+    if weights.size and not (weights.min() >= 0 and weights.max() < np.inf):  # NaN fails the first
+        first = int(np.flatnonzero(~((weights >= 0) & (weights < np.inf)))[0])
+        raise ValueError(f"{name}[{first}] is {weights[first]}: expected finite numbers of at least 0")
+    return weights
+
+
+def is_kept(y: np.ndarray, ignored: Any) -> np.ndarray:
+    """Which labels are not `ignored`, a whole number; one that their dtype cannot hold is no label of theirs."""
+    value, limits = index("ignore_index", ignored), np.iinfo(y.dtype)
+    if not limits.min <= value <= limits.max:
+        return np.ones(len(y), bool)
+    return np.asarray(y != y.dtype.type(value))
+
+
+def _sum(y: np.ndarray, weights: np.ndarray | None, per_class: np.ndarray | None) -> float:
+    """The sum of the samples' weights: finite, and not 0."""
+    of_labels = 1.0 if per_class is None else per_class[y]
+    with np.errstate(over="ignore"):
+        total = float(np.sum(of_labels if weights is None else weights * of_labels))
+    if not 0 < total < np.inf:
+        raise ValueError(
+            f"sample_weight and class_weight sum to {total} over the samples that are not ignored: "
+            "expected a finite sum above 0"
+        )
+    return total
