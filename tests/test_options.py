@@ -75,17 +75,19 @@ def test_random_combinations(problem):
 
 @pytest.mark.parametrize("power", [1, 2])
 @pytest.mark.parametrize("margin", [0.0, 1.0, 2.5])
-def test_svm_by_its_definition(margin, power):
+@pytest.mark.parametrize(("multiclass", "of_all"), [("weston_watkins", sum), ("crammer_singer", max)])
+def test_svm_by_its_definition(multiclass, of_all, margin, power):
     """Python's own arithmetic, sample by sample."""
     S, y = np.random.default_rng(0).normal(0, 2, (20, 4)), np.arange(20) % 4
     expected = [
-        sum(max(0.0, s[j] - s[label] + margin) ** power for j in range(4) if j != label)
+        of_all(max(0.0, s[j] - s[label] + margin) ** power for j in range(4) if j != label)
         for s, label in zip(S.tolist(), y.tolist(), strict=True)
     ]
     for name in ("numpy", "fused"):
         found, dX = svm_loss(
-            np.eye(4), S, y, margin=margin, power=power, reduction="none", wrt="X", implementation=name
-        )
+            np.eye(4), S, y, margin=margin, power=power, multiclass=multiclass, reduction="none", wrt="X",
+            implementation=name,
+        )  # fmt: skip
         np.testing.assert_allclose(found, expected, rtol=1e-14)
         assert np.abs(dX.sum(axis=1)).max() < 1e-13  # dscores of a row sum to 0
 
@@ -112,8 +114,9 @@ def test_smoothed_softmax_against_mpmath(smoothing):
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize(
     ("loss", "own"),
-    [("svm", {}), ("svm", {"power": 2, "margin": 2.0}), ("softmax", {"label_smoothing": 0.2}), ("softmax", {})],
-)
+    [("svm", {}), ("svm", {"power": 2, "margin": 2.0}), ("svm", {"multiclass": "crammer_singer"}),
+     ("svm", {"multiclass": "crammer_singer", "power": 2}), ("softmax", {"label_smoothing": 0.2}), ("softmax", {})],
+)  # fmt: skip
 def test_gradients_against_central_differences(loss, own, reduction):
     """Of the reference, all options together: h² and eps / h leave about 1e-9."""
     bias, margin = np.array([0.3, -0.2, 0.1, 0.0]), own.get("margin", 1.0)
@@ -132,6 +135,35 @@ def test_gradients_against_central_differences(loss, own, reduction):
                 values.append(FUNCTIONS[loss](W, X, y, 0.3, bias=bias, wrt=(), **options)[0])
             array[index] = before
             assert (values[0] - values[1]) / 2e-6 == pytest.approx(gradient[index], abs=1e-7)
+
+
+@pytest.mark.parametrize("name", supporting("multiclass"))
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_crammer_singer_by_hand(name, dtype):
+    """Scores 0, 2, 2, 2 with label 0: each lacks 3; the first has the slope. A margin just kept costs nothing."""
+    options = {"multiclass": "crammer_singer", "wrt": "X", "implementation": name}
+    for n_classes in (4, 150):  # the rest of them far below
+        S = np.full((3, n_classes), -9.0, dtype)
+        S[:, :4] = [[0, 2, 2, 2], [1, 1, 1, 2], [3, 2, 0, 1]]
+        for power, slope in ((1, 1), (2, 6)):
+            loss, dX = svm_loss(np.eye(n_classes, dtype=dtype), S, [0, 3, 0], power=power, **options)
+            assert loss == 3**power / 3
+            expected = np.zeros((3, n_classes))
+            expected[0, :2] = -slope / 3, slope / 3
+            np.testing.assert_allclose(dX, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", supporting("multiclass"))
+@pytest.mark.parametrize("n_classes", [4, 150])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_crammer_singer_hides_no_nan(bad, n_classes, name):
+    """Wherever among the classes it stands, before or after the largest."""
+    for column in (1, n_classes - 1):
+        S = np.linspace(-2, 2, 3 * n_classes).reshape(3, n_classes)
+        S[1, column] = bad
+        options = {"multiclass": "crammer_singer", "reduction": "none", "implementation": name}
+        loss = svm_loss(np.eye(n_classes), S, [0] * 3, wrt=(), **options)[0]
+        assert np.isfinite(loss).tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize("name", supporting("sample_weight"))
@@ -247,8 +279,6 @@ def test_an_option_that_is_lacking_is_refused(loss, lacking):
         "class_weight": {0: 2.0}, "ignore_index": 1, "reduction": "sum", "multiclass": "crammer_singer",
     }  # fmt: skip
     for option in (*TABLE[loss].options, "bias", "sample_weight", "class_weight", "ignore_index", "reduction"):
-        if option == "multiclass" and len(TABLE["svm"].forms) < 2:
-            continue
         message = rf"{lacking!r} does not support {option}; these do: 'auto', 'numpy', 'fused'"
         with pytest.raises(ValueError, match=message):
             FUNCTIONS[loss](W, X, y, implementation=lacking, **{option: values[option]})

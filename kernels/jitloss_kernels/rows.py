@@ -60,6 +60,10 @@ class WestonWatkins(NamedTuple):
     """Stands for weston_watkins."""
 
 
+class CrammerSinger(NamedTuple):
+    """Stands for crammer_singer."""
+
+
 class Softmax(NamedTuple):
     """Stands for softmax."""
 
@@ -100,6 +104,56 @@ def weston_watkins(s, s0, step, n_rows, one_sample, y, first, n, options, part, 
                 row[i] = hinge + hinge
     if one_sample:
         _combine(total, 0, lanes)
+    if options.plain:
+        _add_hinges(n, options.scale, part, total, lanes)
+    else:
+        _take_weights(y, first, n, options.weights, options.hits, total, lanes)
+        _weigh_hinges(one_sample, n, options.scale, part, total, lanes)
+        _hand_out(first, n, options.losses, s.dtype.type, total, lanes)
+    _slope(s, s0, step, n_rows, one_sample, y, first, n, part, lanes)
+
+
+@row_loss(CrammerSinger)
+def crammer_singer(s, s0, step, n_rows, one_sample, y, first, n, options, part, total):
+    """max over j ≠ y of max(0, s_j − s_y + margin)^power, the slope at the first such j: Crammer and Singer (2001)."""
+    lanes, zero, one = panel_items(s.itemsize), s.dtype.type(0), s.dtype.type(1)
+    margin = s.dtype.type(options.margin)
+    _take_labels(s, s0, step, one_sample, y, first, n, part, total, lanes)
+    for i in range(lanes):
+        part[lanes + i] = zero
+    for j in range(n_rows):
+        row = s[s0 + j * step : s0 + j * step + lanes]
+        for i in range(lanes):
+            row[i] = row[i] - part[i] + margin
+            worst = part[lanes + i]
+            # The largest so far; NaN, once there, stays: nothing is <= it, and it is not equal to itself.
+            part[lanes + i] = worst if row[i] <= worst or worst != worst else row[i]
+    if one_sample:
+        worst = part[lanes]
+        for i in range(1, lanes):
+            worst = worst if part[lanes + i] <= worst or worst != worst else part[lanes + i]
+        for i in range(lanes):
+            part[lanes + i] = worst
+    # What is left to do for each lane: 1 at the first class that lacks as much as the worst, 0 at all others.
+    for i in range(lanes):
+        total[i] = 0.0 if part[lanes + i] == 0 else 1.0
+    if one_sample:
+        _mark_first(s, s0, step, n_rows, part[lanes], total, lanes)
+    else:
+        for j in range(n_rows):
+            row = s[s0 + j * step : s0 + j * step + lanes]
+            for i in range(lanes):
+                found = row[i] == part[lanes + i] and total[i] != 0
+                total[i] = 0.0 if found else total[i]
+                row[i] = one if found else zero
+    for i in range(lanes):
+        worst = np.float64(part[lanes + i])
+        total[i] = worst if options.power == 1 else worst * worst
+    if options.power == 2:
+        for j in range(n_rows):
+            row = s[s0 + j * step : s0 + j * step + lanes]
+            for i in range(lanes):
+                row[i] *= zero if row[i] == 0 else part[lanes + i] + part[lanes + i]
     if options.plain:
         _add_hinges(n, options.scale, part, total, lanes)
     else:
@@ -162,6 +216,18 @@ def softmax(s, s0, step, n_rows, one_sample, y, first, n, options, part, total):
             part[lanes + i] *= s.dtype.type(total[3 * lanes + i])
     for i in range(n):
         s[_label(s0, step, lanes, one_sample, y[first + i], i)] -= part[lanes + i]
+
+
+@merged
+def _mark_first(s, s0, step, n_rows, worst, total, lanes):
+    """1 at the first class of one sample that lacks as much as the `worst`, if that is anything; 0 at all others."""
+    open_ = total[0] != 0
+    for j in range(n_rows):
+        row = s[s0 + j * step : s0 + j * step + lanes]
+        for i in range(lanes):
+            found = open_ and row[i] == worst
+            open_ = open_ and not found
+            row[i] = 1 if found else 0
 
 
 @merged

@@ -63,8 +63,8 @@ def svm_loss(
         By how much the label's score has to exceed the others, finite and at least 0.
     power : {1, 2}
         Exponent of a lacking margin: 1 for the hinge, 2 for the squared hinge.
-    multiclass : {"weston_watkins"}
-        All classes within the margin cost (the course's loss).
+    multiclass : {"weston_watkins", "crammer_singer"}
+        All classes within the margin cost (the course's loss), or the worst of them alone.
     sample_weight : (N,) array_like
         Factor on each sample, finite and at least 0; default: all 1. What weighs 0 counts for nothing, NaN or not.
     class_weight : (C,) array_like, or dict
@@ -103,6 +103,7 @@ def svm_loss(
     References
     ----------
     J. Weston and C. Watkins, "Support vector machines for multi-class pattern recognition", ESANN 1999.
+    K. Crammer and Y. Singer, "On the algorithmic implementation of multiclass kernel-based vector machines", JMLR 2001.
 
     Examples
     --------
@@ -274,7 +275,10 @@ LOSSES = {
         "svm",
         svm_loss,
         frozenset({"margin", "power", "multiclass"}),
-        {"weston_watkins": Form(reference.weston_watkins, _hinge)},
+        {
+            "weston_watkins": Form(reference.weston_watkins, _hinge),
+            "crammer_singer": Form(reference.crammer_singer, _hinge),
+        },
     ),
     "softmax": Loss(
         "softmax", softmax_loss, frozenset({"label_smoothing"}), {"softmax": Form(reference.softmax, _targets)}

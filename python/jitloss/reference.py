@@ -115,6 +115,27 @@ def weston_watkins(
     return _of_class(losses + 0 * correct, A, y, class_weight)  # NaN where the label's own score is infinite or NaN
 
 
+def crammer_singer(
+    S: np.ndarray, y: np.ndarray, class_weight: np.ndarray | None = None, margin: float = 1.0, power: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """max over j ≠ y of max(0, s_j − s_y + margin)^power, differentiated at the first j that attains it.
+
+    Crammer and Singer, "On the algorithmic implementation of multiclass kernel-based vector machines", JMLR 2001.
+    """
+    rows = np.arange(len(S))
+    correct = S[rows, y]
+    lacking = S - correct[:, np.newaxis] + S.dtype.type(margin)
+    lacking[rows, y] = -np.inf
+    worst = lacking.argmax(axis=1)  # the first of the largest; NaN counts as larger than all
+    hinge = np.where(lacking[rows, worst] <= 0, 0, lacking[rows, worst])
+    slope = (hinge != 0).astype(S.dtype) if power == 1 else 2 * hinge
+    A = np.zeros_like(S)
+    A[rows, worst] = slope
+    A[rows, y] = -slope  # in a single class, its own worst, nothing is lacking
+    losses = hinge if power == 1 else np.square(hinge, dtype=np.float64)
+    return _of_class(losses + 0 * correct, A, y, class_weight)  # NaN where the label's own score is infinite or NaN
+
+
 def softmax(
     S: np.ndarray, y: np.ndarray, class_weight: np.ndarray | None = None, smoothing: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
