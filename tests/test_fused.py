@@ -220,7 +220,8 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
         place = lambda array: page_bound(array, {at_end})
         whole = memory.aligned
         memory.aligned = lambda shape, dtype: place(whole(shape, dtype))
-        fused.borrow, fused.give_back = lambda n, dtype: memory.aligned((n,), dtype), lambda scratch: None
+        memory.Pool.borrow = lambda pool, n, dtype: memory.aligned((n,), dtype)
+        memory.Pool.give_back = lambda pool, scratch: None
         for dtype in DTYPES:
             for shape in (*SHAPES.values(), (33, 65, 3), (1, 1, 2), (2, 70, 33), (200, 17, 70), (70, 1100, 12)):
                 W, X, y = map(place, make(shape, dtype))

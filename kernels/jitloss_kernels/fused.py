@@ -15,7 +15,7 @@ import numpy as np
 
 from . import narrow, wide, workers
 from .jit import Kernel
-from .memory import borrow, give_back
+from .memory import SHARED, Pool
 from .options import Options
 from .rows import SCORE_FLOPS
 from .rows import tag as tag_of
@@ -56,33 +56,39 @@ def linear_loss(
     decay: float,
     gradients: dict[str, np.ndarray],
     n_threads: int | None,
+    rows: np.ndarray | None = None,
+    pool: Pool = SHARED,
 ) -> tuple[float, float]:
     """The sum of a `loss` (a name in ``rows.ROWS``) over the rows of ``X W + bias``, and ``decay * sum(W * W)``.
 
     The `gradients`, of ``options.scale`` times the one plus the other, are written to, by name. `W` (D, C), `bias` (C,)
     and the gradients are C-contiguous and of the compute dtype. `X` (N, D) is float32, float64 or uint8 with any
-    strides; `y` (N,) is int64 within 0 … C − 1.
+    strides; `y` (N,) is int64 within 0 … C − 1. With `rows` (N,), int64 within X, X[rows] stands in the place of X.
+    Scratch comes from the `pool`.
     """
-    dtype = W.dtype
+    dtype, n_rows = W.dtype, len(y)
     layout = "C" if X.flags.c_contiguous else "F" if X.flags.f_contiguous else "A"
-    task = setup(loss, *X.shape, W.shape[1], dtype, X.dtype, layout, tuple(gradients))
+    task = setup(loss, n_rows, *W.shape, dtype, X.dtype, layout, rows is not None, tuple(gradients))
     n_members = workers.size(n_threads) if task.worth_threads else 1
-    scratch = borrow(task.n_items + n_members * task.member_items, dtype)
-    sums = np.empty(task.n_sums + n_members * task.member_sums)
+    scratch = pool.borrow(task.n_items + n_members * task.member_items, dtype)
+    sums = pool.borrow(task.n_sums + n_members * task.member_sums, _FLOAT64)
     # New for every call: a thread that comes late finds that all is done, and touches nothing else.
     counts = np.zeros(workers.COUNTS * (task.n_stages + 1), np.int64)
     nothing = _NOTHING[dtype.char]
     dW, db, dX = (gradients[name].reshape(-1) if name in gradients else nothing for name in ("W", "b", "X"))
     arguments = (
-        counts, 0, task.n_stages, task.loss, task.plan, W.reshape(-1), X.reshape(-1) if task.in_place else X, y,
+        counts, 0, task.n_stages, task.loss, task.plan, W.reshape(-1),
+        X.reshape(-1) if task.in_place else X if rows is None else (X, rows), y,
         nothing if bias is None else bias, options, 2 * decay, scratch, sums, dW, db, dX,
     )  # fmt: skip
     workers.run(task.kernel, task.key, n_members, arguments)
     total, squares = sums.item(0), sums.item(1)
-    give_back(scratch)
+    pool.give_back(scratch)
+    pool.give_back(sums)
     return total, decay * squares if decay else 0.0  # not 0 · infinity
 
 
+_FLOAT64 = np.dtype(np.float64)
 _NOTHING = {char: np.empty(0, char) for char in "fd"}
 
 
@@ -95,16 +101,17 @@ def setup(
     dtype: np.dtype[Any],
     x_dtype: np.dtype[Any],
     x_layout: str,
+    chosen: bool,
     wrt: tuple[str, ...],
 ) -> Setup:
     """How a problem is solved."""
     way = way_of(n_rows, n_features, n_classes, dtype.itemsize)
-    in_place = x_dtype == dtype and x_layout == "C"  # else blocks of X are copied
+    in_place = x_dtype == dtype and x_layout == "C" and not chosen  # else blocks of X are copied
     plan = way.plan(loss, n_rows, n_features, n_classes, dtype.itemsize, not in_place, wrt)
     tag = tag_of(loss)
     return Setup(
         kernel=way.run,
-        key=(type(tag).__name__, dtype.num, x_dtype.num, "flat" if in_place else x_layout),
+        key=(type(tag).__name__, dtype.num, x_dtype.num, "flat" if in_place else x_layout, chosen),
         loss=tag,
         plan=plan,
         n_stages=way.n_stages(plan),

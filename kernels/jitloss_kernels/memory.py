@@ -31,40 +31,46 @@ class Sizes(NamedTuple):
 
 # A short call takes less time than its scratch does to be made, page by page. Arrays of up to so many bytes are kept
 # for the next one: by dtype, and by length rounded up to a power of two; two of each, for calls at the same time.
-_LARGEST_KEPT = 4 << 20
+_SHORT = 4 << 20
 _SHORTEST = 1 << 12
 _MOST_KEPT = 2
-_kept: dict[tuple[str, int], list[np.ndarray]] = {}
 
 
-def borrow(n_items: int, dtype: np.dtype[Any]) -> np.ndarray:
-    """Scratch of at least `n_items` that nobody else has until it is given back."""
-    length = max(_SHORTEST, 1 << (n_items - 1).bit_length())
-    if length * dtype.itemsize > _LARGEST_KEPT:
-        return aligned((n_items,), dtype)
-    try:
-        return _kept[dtype.char, length].pop()  # in one step, whatever thread or signal handler may come in between
-    except (KeyError, IndexError):
-        return aligned((length,), dtype)
+class Pool:
+    """Scratch that is kept for the next call."""
+
+    def __init__(self, keeps_large: bool = False) -> None:
+        """`keeps_large`: of any size, for calls that all need the same; else of what is short alone."""
+        self._keeps_large = keeps_large
+        self._kept: dict[tuple[str, int], list[np.ndarray]] = {}
+
+    def borrow(self, n_items: int, dtype: np.dtype[Any]) -> np.ndarray:
+        """Scratch of at least `n_items` that nobody else has until it is given back."""
+        length = max(_SHORTEST, 1 << (n_items - 1).bit_length())
+        if length * dtype.itemsize > _SHORT:
+            length = n_items
+        try:
+            return self._kept[dtype.char, length].pop()  # in one step, whatever thread or handler comes in between
+        except (KeyError, IndexError):
+            return aligned((length,), dtype)
+
+    def give_back(self, scratch: np.ndarray) -> None:
+        """Keep `scratch` for another call, or not."""
+        if self._keeps_large or scratch.nbytes <= _SHORT:
+            kept = self._kept.setdefault((scratch.dtype.char, len(scratch)), [])
+            if len(kept) < _MOST_KEPT:
+                kept.append(scratch)
+
+    def kept_bytes(self) -> int:
+        """How much scratch is kept at the moment."""
+        return sum(scratch.nbytes for kept in list(self._kept.values()) for scratch in list(kept))
+
+    def forget(self) -> None:
+        """Keep nothing: the next call makes its scratch anew."""
+        self._kept.clear()
 
 
-def give_back(scratch: np.ndarray) -> None:
-    """Keep `scratch` for another call, or not."""
-    length = len(scratch)
-    if scratch.nbytes <= _LARGEST_KEPT and length & (length - 1) == 0:
-        kept = _kept.setdefault((scratch.dtype.char, length), [])
-        if len(kept) < _MOST_KEPT:
-            kept.append(scratch)
-
-
-def kept_bytes() -> int:
-    """How much scratch is kept at the moment."""
-    return sum(scratch.nbytes for kept in list(_kept.values()) for scratch in list(kept))
-
-
-def forget() -> None:
-    """Keep nothing: the next call makes its scratch anew."""
-    _kept.clear()
+SHARED = Pool()
 
 
 def whole_lines(n: int, item_bytes: int) -> int:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import moves, rows, tiles
-from .blocks import read, where
+from .blocks import is_copied, read, where
 from .jit import Kernel, helper, merged, out_of_line
 from .memory import RESULTS, Sizes, row_items, whole_lines
 from .moves import copy_tile
@@ -167,7 +167,7 @@ def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, options, twi
         block, stage = number // N_STAGES, number % N_STAGES
         first = block * plan.block_rows
         n = min(plan.block_rows, plan.n_rows - first)
-        n_tasks = _n_tasks(plan, block, stage, n, X.ndim == 2)
+        n_tasks = _n_tasks(plan, block, stage, n, is_copied(X))
         while True:
             task = claim(counts, number)
             if task >= n_tasks:

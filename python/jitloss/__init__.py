@@ -19,14 +19,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .losses import softmax_loss as softmax_loss
     from .losses import svm_loss as svm_loss
+    from .objective import Objective as Objective
     from .runtime import info as info
     from .runtime import warmup as warmup
 
 __version__ = "0.1.0"
 
-_HOME = {"svm_loss": "losses", "softmax_loss": "losses", "info": "runtime", "warmup": "runtime"}
+_HOME = {
+    "svm_loss": "losses", "softmax_loss": "losses", "Objective": "objective", "info": "runtime", "warmup": "runtime",
+}  # fmt: skip
 
-__all__ = ["info", "softmax_loss", "svm_loss", "warmup"]
+__all__ = ["Objective", "info", "softmax_loss", "svm_loss", "warmup"]
 
 
 def __getattr__(name: str) -> object:

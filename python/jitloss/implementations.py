@@ -95,19 +95,32 @@ def run_jit(loss: Loss, problem: Problem) -> Result:
 
 def run_fused(loss: Loss, problem: Problem) -> Result:
     """Register tiles over blocks of rows, X read once."""
-    dtype, given = problem.dtype, problem.options
-    W, X, y = fit(problem.W, dtype), block_input(problem.X, dtype), fit(problem.y, _LABELS)
-    bias = None if problem.bias is None else fit(problem.bias, dtype)
     made = gradient_arrays(problem)
-    losses = np.zeros(len(X), dtype) if given.reduction == "none" else None
+    value = fused_loss(problem, block_input(problem.X, problem.dtype), made)
+    return value, [deliver(made[name], out) for name, out in zip(problem.wrt, problem.out, strict=True)]
+
+
+def fused_loss(
+    problem: Problem, X: np.ndarray, made: dict[str, np.ndarray], rows: np.ndarray | None = None, pool: Any = None
+) -> float | np.ndarray:
+    """The loss by the fused engine; gradients are written to the arrays `made` for them, by name.
+
+    `X` is the problem's as ``block_input`` returns it. With `rows`, X[rows] counts in its place. Scratch comes from a
+    `pool` of ``jitloss_kernels.memory``.
+    """
+    dtype, given = problem.dtype, problem.options
+    W, y = fit(problem.W, dtype), fit(problem.y, _LABELS)
+    bias = None if problem.bias is None else fit(problem.bias, dtype)
+    losses = np.zeros(len(y), dtype) if given.reduction == "none" else None
     options, arrays = _options().make(
         dtype, 1 / given.normaliser, given.margin, given.power, given.label_smoothing,
         given.class_weight, given.sample_weight, losses, W.shape[1],
     )  # fmt: skip
-    data, decay = _fused().linear_loss(given.form, W, X, y, bias, options, problem.decay, made, problem.n_threads)
+    more = {} if pool is None else {"rows": rows, "pool": pool}
+    engine = _fused().linear_loss
+    data, decay = engine(given.form, W, X, y, bias, options, problem.decay, made, problem.n_threads, **more)
     del arrays  # the kernel has their addresses alone
-    value = losses if losses is not None else data / given.normaliser + decay
-    return value, [deliver(made[name], out) for name, out in zip(problem.wrt, problem.out, strict=True)]
+    return losses if losses is not None else float(data / given.normaliser + decay)
 
 
 @cache

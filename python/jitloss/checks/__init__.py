@@ -11,24 +11,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arrays import FLOATS, kind, labels, matrix, vector
+from .arrays import compute_dtype, kind, labels, matrix, vector
+from .data_set import balanced, class_count, of_rows
 from .options import OPTIONS, Asked, Options, options
 from .outputs import gradient_names, gradient_shape, outputs
-from .scalars import factor, lacking, one_of, threads, unknown
+from .scalars import decay, factor, index, lacking, one_of, threads, unknown
 
 __all__ = [
-    "OPTIONS",
-    "Asked",
-    "Options",
-    "Problem",
-    "gradient_shape",
-    "labels",
-    "lacking",
-    "matrix",
-    "one_of",
-    "problem",
-    "unknown",
-]
+    "OPTIONS", "Asked", "Options", "Problem", "balanced", "class_count", "compute_dtype", "decay", "factor",
+    "gradient_names", "gradient_shape", "index", "kind", "labels", "lacking", "matrix", "of_rows", "one_of", "options",
+    "outputs", "problem", "threads", "unknown", "vector",
+]  # fmt: skip
 
 
 class Problem(NamedTuple):
@@ -70,14 +63,14 @@ def problem(
     own, chosen = options(asked, forms, given, W.shape[1])
     if bias is not None:
         bias = vector("bias", bias, W.shape[1], "column of W")
-    single = kind(W) == FLOATS[0] and (kind(X) == FLOATS[0] or X.dtype.kind in "iub")
-    single = single and (bias is None or kind(bias) == FLOATS[0] or bias.dtype.kind in "iub")
-    dtype, names = FLOATS[0 if single else 1], gradient_names(wrt, bias is not None)
-    decay = factor("reg_scale * reg", factor("reg_scale", reg_scale) * factor("reg", reg))
-    if decay and chosen.reduction == "none":
+    dtype, names = compute_dtype(W, X, bias), gradient_names(wrt, bias is not None)
+    shrinking = decay(reg, reg_scale)
+    if shrinking and chosen.reduction == "none":
         raise ValueError(f"reg is {reg} with reduction='none': expected 0, for it belongs to no single sample")
     inputs = {"W": W, "X": X, "y": given} | ({} if bias is None else {"bias": bias})
     if chosen.asked:
         weights = {"sample_weight": asked.sample_weight, "class_weight": asked.class_weight}
         inputs |= {name: array for name, array in weights.items() if isinstance(array, np.ndarray)}
-    return Problem(W, X, own, bias, chosen, dtype, decay, names, outputs(out, names, inputs, dtype), threads(n_threads))
+    return Problem(
+        W, X, own, bias, chosen, dtype, shrinking, names, outputs(out, names, inputs, dtype), threads(n_threads)
+    )

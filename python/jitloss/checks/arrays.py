@@ -52,6 +52,13 @@ def vector(name: str, value: Any, length: int, each: str) -> np.ndarray:
     return found
 
 
+def compute_dtype(W: np.ndarray, X: np.ndarray, bias: np.ndarray | None) -> np.dtype[Any]:
+    """float32 where W is float32 and X and the bias are float32, integer or bool; else float64."""
+    others = (X,) if bias is None else (X, bias)
+    single = kind(W) == FLOATS[0] and all(kind(a) == FLOATS[0] or a.dtype.kind in "iub" for a in others)
+    return FLOATS[0 if single else 1]
+
+
 def labels(value: Any) -> np.ndarray:
     """A 1-D array of any integer dtype. Floats are refused, not truncated."""
     found = array("y", value)

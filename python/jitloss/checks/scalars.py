@@ -18,6 +18,11 @@ def factor(name: str, value: Any) -> float:
     return number
 
 
+def decay(reg: Any, reg_scale: Any) -> float:
+    """The factor on the sum of the squared weights."""
+    return factor("reg_scale * reg", factor("reg_scale", reg_scale) * factor("reg", reg))
+
+
 def _number(name: str, value: Any) -> float:
     if type(value) is float:
         return value

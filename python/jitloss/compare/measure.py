@@ -68,7 +68,7 @@ def affordable_rows(prepare: Callable[[int], Call], n_rows: int, budget: float) 
 def extra_memory(call: Call) -> int:
     """Peak bytes that a call holds beyond its inputs and the gradient it returns, as NumPy allocates them."""
     call()
-    memory.forget()  # or the scratch that is kept from the call before would not be seen
+    memory.SHARED.forget()  # or the scratch that is kept from the call before would not be seen
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
