@@ -33,20 +33,27 @@ from .tiles import dot_tile, outer_tile
 from .workers import claim, finish, wait
 
 PACK, LANES, FOLD, ADD, N_STAGES = range(5)
-# A block of X may fill most of an L2 cache of 1 MB: the more rows meet W and dW, the less often these are fetched.
-_BLOCK_BYTES = 800 << 10
-_MAX_BLOCK_ROWS = 64
-# A lane is worth its fold from about this many flops and rows on; all gradients together stay below _LANES_BYTES.
+# A lane is worth its fold from about this many flops on.
 _LANE_FLOPS = 1 << 19
-_LANE_ROWS = 64
+_MAX_BLOCK_ROWS = 64
 # A gradient larger than this leaves L2 between two blocks, and takes longer to fold: lanes have more rows then.
 LARGE_BYTES, LARGE_LANE_ROWS = 256 << 10, 128
-_LANES_BYTES = 32 << 20
 _MAX_LANES = 32
 # So much of W, for each of ten classes, stays in an L1 of 32 KB while all rows of a block meet it.
 _CHUNK_BYTES = 2048
 # Features that one task packs or folds.
 _TASK_FEATURES = 256
+
+
+class Cut(NamedTuple):
+    """How a problem is cut into lanes and blocks."""
+
+    # A block of X may fill most of an L2 cache of 1 MB: the more rows meet W and dW, the less often these are fetched.
+    block_bytes: int = 800 << 10
+    lane_rows: int = 64
+    large_lane_rows: int = LARGE_LANE_ROWS
+    lanes_bytes: int = 32 << 20  # all gradients together stay below that,
+    few_lanes: int = 1  # but for so many
 
 
 class Plan(NamedTuple):
@@ -81,23 +88,24 @@ class Plan(NamedTuple):
     transpose_tile: int
 
 
-def lane_count(n_rows, n_features, n_classes, item_bytes):
+def lane_count(n_rows, n_features, n_classes, item_bytes, cut=Cut()):  # noqa: B008  (a tuple of numbers)
     """How many lanes a problem is cut into; from its shape and dtype alone."""
     by_work = n_rows * n_classes * (4 * n_features + SCORE_FLOPS) // _LANE_FLOPS
     gradient_bytes = item_bytes * n_features * n_classes
-    by_rows = n_rows // (_LANE_ROWS if gradient_bytes <= LARGE_BYTES else LARGE_LANE_ROWS)
-    most = max(1, min(by_work, by_rows, _LANES_BYTES // gradient_bytes, _MAX_LANES))
+    by_rows = n_rows // (cut.lane_rows if gradient_bytes <= LARGE_BYTES else cut.large_lane_rows)
+    by_memory = max(cut.lanes_bytes // gradient_bytes, cut.few_lanes)
+    most = max(1, min(by_work, by_rows, by_memory, _MAX_LANES))
     return 1 << (most.bit_length() - 1)  # a power of two shares out evenly among 2, 4, 8 … threads
 
 
 @lru_cache
-def plan(loss, n_rows, n_features, n_classes, item_bytes, copies, wrt):
+def plan(loss, n_rows, n_features, n_classes, item_bytes, copies, wrt, cut=Cut()):  # noqa: B008
     """The Plan of a problem. `loss`: its name; `copies`: blocks of X are copied; `wrt`: the gradients wanted."""
-    n_lanes = lane_count(n_rows, n_features, n_classes, item_bytes)
+    n_lanes = lane_count(n_rows, n_features, n_classes, item_bytes, cut)
     panel = panel_items(item_bytes)
     width = -(-n_features // panel) * panel
     copy_row = row_items(n_features, item_bytes)
-    fitting = _BLOCK_BYTES // ((width + n_classes) * item_bytes)  # not by `copies`: every layout has the same sums
+    fitting = cut.block_bytes // ((width + n_classes) * item_bytes)  # not by `copies`: every layout has the same sums
     block_rows = min(max(fitting // panel, 1) * panel, _MAX_BLOCK_ROWS)
     n_chunks = max(1, -(-n_features * item_bytes // _CHUNK_BYTES))
     group = -(-n_classes // -(-n_classes // tallest()))
@@ -186,11 +194,16 @@ def pack(task, plan, W, scratch):
 
 
 @merged
-def lane(task, loss, plan, X, y, bias, options, scratch, sums, dX):
-    """The rows of one lane, block by block; whole strips but for the last."""
+def start_of(plan, lane):
+    """The first row of a lane: lanes are made of whole strips, but for the last."""
     n_strips = (plan.n_rows + plan.panel - 1) // plan.panel
-    start = task * n_strips // plan.n_lanes * plan.panel
-    stop = min((task + 1) * n_strips // plan.n_lanes * plan.panel, plan.n_rows)
+    return min(lane * n_strips // plan.n_lanes * plan.panel, plan.n_rows)
+
+
+@merged
+def lane(task, loss, plan, X, y, bias, options, scratch, sums, dX):
+    """The rows of one lane, block by block."""
+    start, stop = start_of(plan, task), start_of(plan, task + 1)
     s0, sums0 = plan.weights_items + task * plan.lane_items, RESULTS + task * plan.lane_sums
     sums[sums0 : sums0 + plan.lane_sums] = 0.0
     total, fresh = 0.0, True
@@ -198,11 +211,11 @@ def lane(task, loss, plan, X, y, bias, options, scratch, sums, dX):
         n = min(plan.block_rows, stop - first)
         read(X, first, n, plan.n_features, scratch, s0 + plan.copy_at, plan.copy_row)
         x, x0, x_row = where(X, first, plan.n_features, scratch, s0 + plan.copy_at, plan.copy_row)
-        _scores(plan, x, x0, x_row, n, bias, scratch, s0)
+        scores(plan, x, x0, x_row, n, bias, scratch, s0)
         loss_of_block, missed = _losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0)
         total += loss_of_block
         if plan.want_w and missed == 0:
-            _gradient(plan, x, x0, x_row, 0, n, fresh, scratch, s0)
+            gradient(plan, x, x0, x_row, 0, n, fresh, scratch, s0)
             fresh = False
         elif plan.want_w:
             fresh = _gradient_of_finite_rows(plan, x, x0, x_row, y, first, n, options, fresh, scratch, s0)
@@ -214,7 +227,7 @@ def lane(task, loss, plan, X, y, bias, options, scratch, sums, dX):
 
 
 @merged
-def _scores(plan, x, x0, x_row, n, bias, scratch, s0):
+def scores(plan, x, x0, x_row, n, bias, scratch, s0):
     """S = X W + b of a block, one row a class: a group of classes at a time, a chunk of features at a time."""
     rows = plan.block_rows
     for j in range(plan.n_classes):
@@ -260,7 +273,7 @@ def _losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0):
 
 
 @merged
-def _gradient(plan, x, x0, x_row, i, n, fresh, scratch, s0):
+def gradient(plan, x, x0, x_row, i, n, fresh, scratch, s0):
     """dW += Xᵀ dscores for n rows of a block, from row i on; `fresh`: = instead of +=."""
     rows, c, d, panel = plan.block_rows, plan.n_classes, plan.n_features, plan.panel
     ahead = x_row * rows if plan.fetches else 0  # the first group of classes fetches the next block
@@ -284,7 +297,7 @@ def _gradient_of_finite_rows(plan, x, x0, x_row, y, first, n, options, fresh, sc
         for k in range(plan.n_features):
             finite = finite and np.isfinite(x[at + k])
         if finite or not weightless(options, y[first + i], first + i):
-            _gradient(plan, x, x0, x_row, i, 1, fresh, scratch, s0)
+            gradient(plan, x, x0, x_row, i, 1, fresh, scratch, s0)
             fresh = False
     return fresh
 

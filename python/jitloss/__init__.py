@@ -22,14 +22,16 @@ if TYPE_CHECKING:
     from .objective import Objective as Objective
     from .runtime import info as info
     from .runtime import warmup as warmup
+    from .two_layer import TwoLayerNet as TwoLayerNet
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "svm_loss": "losses", "softmax_loss": "losses", "Objective": "objective", "info": "runtime", "warmup": "runtime",
+    "svm_loss": "losses", "softmax_loss": "losses", "Objective": "objective",
+    "TwoLayerNet": "two_layer", "info": "runtime", "warmup": "runtime",
 }  # fmt: skip
 
-__all__ = ["Objective", "info", "softmax_loss", "svm_loss", "warmup"]
+__all__ = ["Objective", "TwoLayerNet", "info", "softmax_loss", "svm_loss", "warmup"]
 
 
 def __getattr__(name: str) -> object:

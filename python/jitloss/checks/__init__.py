@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arrays import compute_dtype, kind, labels, matrix, vector
+from .arrays import compute_dtype, float_dtype, in_range, kind, labels, matrix, vector
 from .data_set import balanced, class_count, of_rows
 from .options import OPTIONS, Asked, Options, options
 from .outputs import gradient_names, gradient_shape, outputs
-from .scalars import decay, factor, index, lacking, one_of, threads, unknown
+from .scalars import at_least, decay, factor, index, lacking, one_of, threads, unknown
 
 __all__ = [
-    "OPTIONS", "Asked", "Options", "Problem", "balanced", "class_count", "compute_dtype", "decay", "factor",
-    "gradient_names", "gradient_shape", "index", "kind", "labels", "lacking", "matrix", "of_rows", "one_of", "options",
-    "outputs", "problem", "threads", "unknown", "vector",
+    "OPTIONS", "Asked", "Options", "Problem", "at_least", "balanced", "class_count", "compute_dtype", "decay", "factor",
+    "float_dtype", "gradient_names", "gradient_shape", "in_range", "index", "kind", "labels", "lacking", "matrix",
+    "of_rows", "one_of", "options", "outputs", "problem", "threads", "unknown", "vector",
 ]  # fmt: skip
 
 

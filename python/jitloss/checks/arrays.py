@@ -52,6 +52,17 @@ def vector(name: str, value: Any, length: int, each: str) -> np.ndarray:
     return found
 
 
+def float_dtype(name: str, value: Any) -> np.dtype[Any]:
+    """float32 or float64."""
+    try:
+        found: np.dtype[Any] = np.dtype(value)
+    except TypeError:
+        found = np.dtype(object)
+    if found not in FLOATS:
+        raise TypeError(f"{name} is {value!r}: expected float32 or float64")
+    return found
+
+
 def compute_dtype(W: np.ndarray, X: np.ndarray, bias: np.ndarray | None) -> np.dtype[Any]:
     """float32 where W is float32 and X and the bias are float32, integer or bool; else float64."""
     others = (X,) if bias is None else (X, bias)

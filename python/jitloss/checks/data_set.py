@@ -7,16 +7,13 @@ from typing import Any
 import numpy as np
 
 from .options import Options, is_kept
-from .scalars import index
+from .scalars import at_least
 
 
 def class_count(given: Any, y: np.ndarray, ignored: Any) -> int:
     """`given`, or one more than the largest label that is not to be ignored."""
     if given is not None:
-        count = index("n_classes", given)
-        if count < 1:
-            raise ValueError(f"n_classes is {count}: expected at least 1")
-        return count
+        return at_least(1, "n_classes", given)
     kept = y if ignored is None else y[is_kept(y, ignored)]
     if kept.size == 0:
         raise ValueError("y has no label that says how many classes there are: pass n_classes=")

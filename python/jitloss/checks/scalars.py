@@ -45,14 +45,19 @@ def index(name: str, value: Any, expected: str = "a whole number") -> int:
         raise TypeError(f"{name} is {value!r}: expected {expected}") from None
 
 
+def at_least(least: int, name: str, value: Any) -> int:
+    """A whole number from `least` on."""
+    count = index(name, value, f"a whole number of at least {least}")
+    if count < least:
+        raise ValueError(f"{name} is {count}: expected at least {least}")
+    return count
+
+
 def threads(value: Any) -> int | None:
     """A whole number of at least 1, or None."""
     if value is None:
         return None
-    count = index("n_threads", value, "a whole number of at least 1, or None")
-    if count < 1:
-        raise ValueError(f"n_threads is {count}: expected at least 1, or None for as many as numba may use")
-    return count
+    return at_least(1, "n_threads", value)
 
 
 def one_of(argument: str, value: Any, expected: Sequence[str]) -> str:

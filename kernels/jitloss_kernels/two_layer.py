@@ -1,0 +1,282 @@
+"""A two-layer net: a block of rows goes through both layers and back while it is in cache.
+
+::
+
+    pack    W1 in panels of features                                                     tasks: ranges of features
+    lanes   block → hidden = relu(X W1 + b1) → scores = hidden W2 + b2 → losses, dscores
+                  → dW2, db2, dhidden → dW1, db1                                         tasks: lanes of rows
+    fold    dW1 = Σ lanes + regulariser, in lane order                                   tasks: ranges of features
+    add     losses, db1, db2, dW2, W²: sums of sums                                      one task
+
+The first layer is a ``narrow`` problem whose classes are the hidden units, with another layer in place of a row loss.
+Hidden units and scores of a block lie one row a unit, so every product has a side that is contiguous: no N × H matter
+ever exists. What is called score there is called hidden here.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from . import narrow, workers
+from .blocks import read, where
+from .jit import Kernel, helper, merged, out_of_line
+from .memory import RESULTS, SHARED, Pool, whole_lines
+from .narrow import ADD, FOLD, LANES, N_STAGES, PACK
+from .options import make
+from .rows import SAMPLES
+from .rows import rows as rows_of_strip
+from .rows import tag as tag_of
+from .tiles import dot_tile, outer_tile
+from .workers import claim, finish, wait
+
+# W1 and dW1 are large: a block has more rows than fit into L2, so that they are walked through less often.
+_CUT = narrow.Cut(block_bytes=1600 << 10, large_lane_rows=64, lanes_bytes=8 << 20, few_lanes=4)
+# Other threads are called for what takes one thread some thirty microseconds.
+_WORTH_FLOPS = 2 << 20
+
+
+class Plan(NamedTuple):
+    """Sizes and offsets, in items of the scratch they belong to; of a lane's scratch from its beginning on."""
+
+    first: narrow.Plan  # of the first layer
+    n_outputs: int
+    scores_at: int  # n_outputs rows of a block; then what a row loss needs for a strip
+    packed_at: int  # dscores in panels of samples
+    slopes_at: int  # dhidden of a tile of units
+    gradient_at: int  # dW2
+    group: int  # outputs of a tile
+    trains: bool  # else the scores are all that is wanted
+
+
+@lru_cache
+def plan(n_rows, n_features, n_hidden, n_outputs, item_bytes, copies, trains):
+    """The Plan of a net and a number of rows."""
+    wrt = ("W", "b") if trains else ()
+    first = narrow.plan("softmax", n_rows, n_features, n_hidden, item_bytes, copies, wrt, _CUT)
+    scores_at = first.lane_items
+    packed_at = scores_at + whole_lines(n_outputs * first.block_rows + 2 * first.panel, item_bytes)
+    slopes_at = packed_at + (n_outputs * first.block_rows if trains else 0)
+    gradient_at = slopes_at + (first.tile * first.block_rows if trains else 0)
+    return Plan(
+        first=first._replace(
+            lane_items=whole_lines(gradient_at + (n_hidden * n_outputs if trains else 0), item_bytes),
+            lane_sums=whole_lines(4 * first.panel + n_hidden + n_outputs + 1, 8),
+            squares_at=RESULTS + first.n_lanes * whole_lines(4 * first.panel + n_hidden + n_outputs + 1, 8),
+        ),
+        n_outputs=n_outputs,
+        scores_at=scores_at,
+        packed_at=packed_at,
+        slopes_at=slopes_at,
+        gradient_at=gradient_at,
+        group=-(-n_outputs // -(-n_outputs // first.tile)),
+        trains=trains,
+    )
+
+
+def net_loss(
+    parameters: dict[str, np.ndarray],
+    X: np.ndarray,
+    y: np.ndarray | None,
+    decay: float,
+    results: dict[str, np.ndarray],
+    n_threads: int | None,
+    chosen: np.ndarray | None = None,
+    pool: Pool = SHARED,
+) -> float:
+    """Mean softmax loss of relu(X W1 + b1) W2 + b2, plus ``decay`` times the sums of W1² and W2².
+
+    The gradients go to `results`, by the names of the parameters, W1, b1, W2 and b2; without labels the scores go to
+    ``results["scores"]`` and nothing else happens. All arrays but `X` are C-contiguous and of the compute dtype; X and
+    `chosen`, the numbers of its rows that count, are as in ``fused.linear_loss``.
+    """
+    dtype, n_rows = parameters["W1"].dtype, len(X) if chosen is None else len(chosen)
+    (n_features, n_hidden), n_outputs = parameters["W1"].shape, len(parameters["b2"])
+    layout = "C" if X.flags.c_contiguous else "F" if X.flags.f_contiguous else "A"
+    in_place = X.dtype == dtype and layout == "C" and chosen is None
+    sizes = plan(n_rows, n_features, n_hidden, n_outputs, dtype.itemsize, not in_place, y is not None)
+    first, tag = sizes.first, tag_of("softmax")
+    n_flops = n_rows * n_hidden * (n_features + n_outputs)
+    n_members = workers.size(n_threads) if n_flops * dtype.itemsize > _WORTH_FLOPS else 1
+    scratch = pool.borrow(first.weights_items + first.n_lanes * first.lane_items, dtype)
+    sums = pool.borrow(first.squares_at + first.n_ranges, np.dtype(np.float64))
+    counts = np.zeros(workers.COUNTS * (N_STAGES + 1), np.int64)
+    nothing = np.empty(0, dtype)
+    flat = [parameters[name].reshape(-1) for name in ("W1", "b1", "W2", "b2")]
+    written = [results[name].reshape(-1) if name in results else nothing for name in ("W1", "b1", "W2", "b2", "scores")]
+    options, _ = make(dtype, 1 / max(n_rows, 1))
+    arguments = (
+        counts, 0, N_STAGES, tag, sizes, X.reshape(-1) if in_place else X if chosen is None else (X, chosen),
+        np.empty(0, np.int64) if y is None else y, options, 2 * decay, scratch, sums, *flat, *written,
+    )  # fmt: skip
+    key = (type(tag).__name__, dtype.num, X.dtype.num, "flat" if in_place else layout, chosen is not None)
+    workers.run(run, key, n_members, arguments)
+    total, squares = sums.item(0), sums.item(1)
+    pool.give_back(scratch)
+    pool.give_back(sums)
+    return total / max(n_rows, 1) + (decay * squares if decay else 0.0)
+
+
+@Kernel
+def run(
+    counts, first_stage, stop_stage, loss, plan, X, y, options, twice_decay, scratch, sums,
+    W1, b1, W2, b2, dW1, db1, dW2, db2, scores,
+):  # fmt: skip
+    """Do a part of every stage; see ``workers``. All arrays are flat, but an X whose blocks are copied."""
+    first = plan.first
+    for stage in range(first_stage, stop_stage):
+        n_tasks = first.n_lanes if stage == LANES else 1 if stage == ADD else first.n_ranges
+        while True:
+            task = claim(counts, stage)
+            if task >= n_tasks:
+                break
+            if stage == PACK:
+                narrow.pack(task, first, W1, scratch)
+            elif stage == LANES:
+                lane(task, loss, plan, X, y, options, scratch, sums, b1, W2, b2, scores)
+            elif plan.trains and stage == FOLD:
+                narrow.fold(task, first, W1, scratch.dtype.type(twice_decay), scratch, sums, dW1)
+            elif plan.trains:
+                narrow.add(first, twice_decay, sums, db1)
+                add(plan, twice_decay, scratch, sums, W2, dW2, db2)
+            finish(counts, stage)
+        wait(counts, stage, n_tasks)
+
+
+@merged
+def lane(task, loss, plan, X, y, options, scratch, sums, b1, W2, b2, scores):
+    """The rows of one lane, block by block."""
+    first = plan.first
+    start, stop = narrow.start_of(first, task), narrow.start_of(first, task + 1)
+    s0, sums0 = first.weights_items + task * first.lane_items, RESULTS + task * first.lane_sums
+    sums[sums0 : sums0 + first.lane_sums] = 0.0
+    if plan.trains:
+        scratch[s0 + plan.gradient_at : s0 + plan.gradient_at + first.n_classes * plan.n_outputs] = 0
+    total = 0.0
+    for row in range(start, stop, first.block_rows):
+        n = min(first.block_rows, stop - row)
+        read(X, row, n, first.n_features, scratch, s0 + first.copy_at, first.copy_row)
+        x, x0, x_row = where(X, row, first.n_features, scratch, s0 + first.copy_at, first.copy_row)
+        narrow.scores(first, x, x0, x_row, n, b1, scratch, s0)
+        forward(plan, n, W2, b2, scratch, s0)
+        if plan.trains:
+            total += backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0)
+            narrow.gradient(first, x, x0, x_row, 0, n, row == start, scratch, s0)
+        else:
+            hand_out(plan, row, n, scratch, s0, scores)
+    if start >= stop and plan.trains:
+        scratch[s0 + first.gradient_at : s0 + first.gradient_at + first.n_classes * first.width] = 0
+    sums[sums0 + first.lane_sums - 1] = total
+
+
+@helper
+def forward(plan, n, W2, b2, scratch, s0):
+    """hidden = relu(hidden), scores = hidden W2 + b2 of a block."""
+    out_of_line()
+    first, zero = plan.first, scratch.dtype.type(0)
+    block, c = first.block_rows, plan.n_outputs
+    for h in range(first.n_classes):
+        unit = scratch[s0 + h * block : s0 + h * block + n]
+        for i in range(n):
+            unit[i] = zero if unit[i] <= 0 else unit[i]  # NaN, which is not <= 0, stays
+    for j in range(c):
+        scratch[s0 + plan.scores_at + j * block : s0 + plan.scores_at + (j + 1) * block] = b2[j]
+    for j in range(0, c, plan.group):
+        height = min(plan.group, c - j)
+        outer_tile(
+            first.outer_tile, height, W2, j, 1, c, scratch, s0, block, first.panel, first.n_classes,
+            scratch, s0 + plan.scores_at + j * block, block, first.panel, n, False, 0,
+        )  # fmt: skip
+
+
+@helper
+def backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0):
+    """The losses of a block; dW2 and db2; dhidden takes the place of hidden, its sums go to db1."""
+    out_of_line()
+    first, zero = plan.first, scratch.dtype.type(0)
+    block, strip, c, n_hidden = first.block_rows, first.panel, plan.n_outputs, first.n_classes
+    at = s0 + plan.scores_at
+    part = scratch[at + c * block : at + c * block + 2 * strip]
+    totals = sums[sums0 : sums0 + 4 * strip]
+    total = 0.0
+    for i in range(0, n, strip):
+        in_strip = min(strip, n - i)
+        rows_of_strip(
+            first.row_loss, loss, scratch, at + i, block, c, SAMPLES, y, row + i, in_strip, options, part, totals
+        )
+        total += totals[0]
+    db = sums0 + 4 * strip
+    for j in range(c):
+        sums[db + n_hidden + j] += _sum(scratch, at + j * block, n)
+    _weights_gradient(plan, n, scratch, s0)
+    for h in range(0, n_hidden, first.tile):  # dhidden = W2 dscores where the unit is not 0
+        height, slopes = min(first.tile, n_hidden - h), s0 + plan.slopes_at
+        outer_tile(
+            first.outer_tile, height, W2, h * c, c, 1, scratch, at, block, first.panel, c,
+            scratch, slopes, block, first.panel, n, True, 0,
+        )  # fmt: skip
+        for k in range(height):
+            unit, slope = s0 + (h + k) * block, slopes + k * block
+            for i in range(n):
+                scratch[unit + i] = zero if scratch[unit + i] <= 0 else scratch[slope + i]
+            sums[db + h + k] += _sum(scratch, unit, n)
+    return total
+
+
+@merged
+def _weights_gradient(plan, n, scratch, s0):
+    """dW2 += hiddenᵀ dscores of a block: dscores are put in panels of samples, for a tile that sums over them."""
+    first, c, panel = plan.first, plan.n_outputs, plan.first.panel
+    for j in range(0, c, plan.group):
+        height, packed = min(plan.group, c - j), s0 + plan.packed_at
+        for i in range(0, n, panel):
+            for k in range(height):
+                source, target = s0 + plan.scores_at + (j + k) * first.block_rows + i, packed + i * height + k * panel
+                for v in range(panel):
+                    scratch[target + v] = scratch[source + v] if i + v < n else 0
+        dot_tile(
+            first.dot_tile, height, scratch, s0, first.block_rows, first.n_classes, scratch, packed, n,
+            scratch, packed, True, True, scratch, s0 + plan.gradient_at + j, c, 1, 0,
+        )  # fmt: skip
+
+
+@merged
+def _sum(scratch, at, n):
+    """Σ of n items, in float64."""
+    total = 0.0
+    for item in scratch[at : at + n]:
+        total += item
+    return total
+
+
+@merged
+def hand_out(plan, row, n, scratch, s0, scores):
+    """The scores of a block, one row a sample."""
+    at, block, c = s0 + plan.scores_at, plan.first.block_rows, plan.n_outputs
+    for i in range(n):
+        for j in range(c):
+            scores[(row + i) * c + j] = scratch[at + j * block + i]
+
+
+@merged
+def add(plan, twice_decay, scratch, sums, W2, dW2, db2):
+    """dW2 and db2, lane after lane, and what the regulariser has to say of W2."""
+    first, c = plan.first, plan.n_outputs
+    for j in range(c):
+        total = 0.0
+        for lane in range(first.n_lanes):
+            total += sums[RESULTS + lane * first.lane_sums + 4 * first.panel + first.n_classes + j]
+        db2[j] = total
+    decay, squares = scratch.dtype.type(twice_decay), 0.0
+    for k in range(len(W2)):
+        at = first.weights_items + plan.gradient_at + k
+        slope = scratch[at]
+        for lane in range(1, first.n_lanes):
+            slope += scratch[at + lane * first.lane_items]
+        if twice_decay != 0:
+            slope += decay * W2[k]
+            squares += np.float64(W2[k]) * np.float64(W2[k])
+        dW2[k] = slope
+    sums[1] += squares

@@ -1,0 +1,262 @@
+"""TwoLayerNet: the kernel against the reference, the reference against other truths, training, files."""
+
+import numpy as np
+import pytest
+
+from jitloss import TwoLayerNet, reference_net
+from jitloss.data import digits
+from problems import DTYPES, JIT_DISABLED, ROUNDINGS, check_in_fresh_process, layouts, needs_jit
+
+# Rows around a strip, a block, several blocks and lanes; units and outputs around a tile; several chunks of features.
+SHAPES = [
+    (1, 1, 1, 1), (5, 4, 10, 3), (17, 9, 11, 10), (33, 70, 21, 11), (16, 8, 5, 2),
+    *([] if JIT_DISABLED else [(65, 300, 50, 10), (129, 33, 100, 26), (1000, 40, 30, 10), (700, 1100, 12, 130)]),
+]  # fmt: skip
+
+
+def make(shape, dtype="float64", seed=0):
+    """A net, X and y, no unit so near its kink that rounding decides whether it is on."""
+    n_rows, n_features, n_hidden, n_outputs = shape
+    net = TwoLayerNet(n_features, n_hidden, n_outputs, std=1 / np.sqrt(n_features), rng=seed, dtype=dtype)
+    random = np.random.default_rng(seed)
+    for name in ("b1", "b2"):
+        net.params[name] += random.normal(0, 0.3, net.params[name].shape).astype(dtype)
+    X, pending = np.empty((n_rows, n_features), dtype), np.arange(n_rows)
+    while len(pending):
+        X[pending] = random.standard_normal((len(pending), n_features))
+        units = X[pending].astype(float) @ net.params["W1"].astype(float) + net.params["b1"].astype(float)
+        pending = pending[(np.abs(units) < 1e-5).any(axis=1)]
+    return net, X, random.integers(0, n_outputs, n_rows)
+
+
+def assert_close(found, expected, dtype):
+    """Roundings of the largest entry, as for the linear losses."""
+    assert np.isclose(found[0], expected[0], rtol=ROUNDINGS[dtype], atol=0)
+    assert list(found[1]) == list(expected[1]) == ["W1", "b1", "W2", "b2"]
+    for name, gradient in expected[1].items():
+        scale = ROUNDINGS[dtype] * max(1.0, float(np.abs(gradient).max()))
+        assert found[1][name].dtype == dtype
+        np.testing.assert_allclose(found[1][name], gradient, rtol=0, atol=scale, err_msg=name)
+
+
+def assert_same(found, expected):
+    assert found[0] == expected[0]
+    for name, gradient in expected[1].items():
+        np.testing.assert_array_equal(found[1][name], gradient, strict=True)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_the_kernel_agrees_with_the_reference(shape, dtype):
+    """Loss, gradients and scores; with and without regularisation."""
+    net, X, y = make(shape, dtype)
+    wide = {name: array.astype(np.float64) for name, array in net.params.items()}
+    for reg in (0.0, 0.3):
+        assert_close(net.loss(X, y, reg), reference_net.loss(wide, X.astype(float), y, 0.5 * reg), dtype)
+    expected = reference_net.scores(wide, X.astype(float))
+    np.testing.assert_allclose(net.loss(X), expected, rtol=0, atol=ROUNDINGS[dtype] * max(1, np.abs(expected).max()))
+    np.testing.assert_array_equal(net.predict(X), net.loss(X).argmax(axis=1))
+
+
+def test_by_hand():
+    """One unit on, one off: scores (2·1 + 0.5)·(1, −1); the gradients follow by the chain rule."""
+    net = TwoLayerNet(1, 2, 2)
+    net.params |= {"W1": np.array([[2.0, -3.0]]), "b1": np.array([0.5, 0.0]), "W2": np.array([[1.0, -1.0], [5.0, 5.0]])}
+    p = 1 / (1 + np.exp(-5.0))
+    for implementation in ("numpy", "fused"):
+        np.testing.assert_allclose(net.loss([[1.0]], implementation=implementation), [[2.5, -2.5]])
+        loss, grads = net.loss([[1.0]], [1], reg=2.0, implementation=implementation)
+        assert loss == pytest.approx(5 + np.log1p(np.exp(-5.0)) + (4 + 9 + 1 + 1 + 25 + 25), rel=1e-14)
+        np.testing.assert_allclose(grads["b2"], [p, -p])
+        np.testing.assert_allclose(grads["W2"], [[2.5 * p + 2, -2.5 * p - 2], [10, 10]])
+        np.testing.assert_allclose(grads["b1"], [2 * p, 0])
+        np.testing.assert_allclose(grads["W1"], [[2 * p + 4, -6]])
+
+
+@pytest.mark.parametrize("implementation", ["numpy", "fused"])
+def test_gradients_against_central_differences(implementation):
+    net, X, y = make((9, 5, 7, 4), seed=2)
+    grads = net.loss(X, y, 0.2, implementation=implementation)[1]
+    for name, array in net.params.items():
+        for index in np.ndindex(array.shape):
+            before, values = array[index], []
+            for step in (1e-6, -1e-6):
+                array[index] = before + step
+                values.append(net.loss(X, y, 0.2, implementation=implementation)[0])
+            array[index] = before
+            assert (values[0] - values[1]) / 2e-6 == pytest.approx(grads[name][index], abs=1e-8), name
+
+
+@needs_jit
+@pytest.mark.parametrize("layer", ["tbb", "workqueue"])
+def test_the_same_bits_for_any_number_of_threads(layer):
+    setting = {} if layer == "tbb" else {"NUMBA_THREADING_LAYER": layer}
+    check_in_fresh_process(
+        """
+        from test_two_layer import *
+        for dtype in DTYPES:
+            for shape in ((200, 600, 50, 10), (3000, 100, 33, 7)):
+                net, X, y = make(shape, dtype)
+                expected, scores = net.loss(X, y, 0.1, n_threads=1), net.loss(X, n_threads=1)
+                for n_threads in (2, 3, 5, 8, None):
+                    for _ in range(3):
+                        assert_same(net.loss(X, y, 0.1, n_threads=n_threads), expected)
+                        np.testing.assert_array_equal(net.loss(X, n_threads=n_threads), scores)
+        """,
+        NUMBA_NUM_THREADS="8",
+        **setting,
+    )
+
+
+@needs_jit
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_layout_has_the_same_bits(dtype, tmp_path):
+    net, X, y = make((150, 33, 20, 5), dtype)
+    expected, scores = net.loss(X, y), net.loss(X)
+    for _, variant in layouts(X, tmp_path):
+        assert_same(net.loss(variant, y), expected)
+        np.testing.assert_array_equal(net.loss(variant), scores)
+    pixels = np.random.default_rng(0).integers(0, 255, X.shape, np.uint8)
+    assert_same(net.loss(pixels, y), net.loss(pixels.astype(dtype), y))
+
+
+@pytest.mark.parametrize("implementation", ["numpy", "fused"])
+def test_huge_scores_and_nan(implementation):
+    """Exponentials are shifted; NaN is not hidden by the ReLU, nor by the loss."""
+    net, X, y = make((5, 3, 4, 3))
+    net.params["W2"] *= 1e4
+    loss, grads = net.loss(X, y, implementation=implementation)
+    assert np.isfinite(loss)
+    assert all(np.isfinite(g).all() for g in grads.values())
+    X[2, 1] = np.nan
+    assert np.isnan(net.loss(X, y, implementation=implementation)[0])
+    assert np.isnan(net.loss(X, implementation=implementation)).any(axis=1).tolist() == [
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_no_rows():
+    net = TwoLayerNet(3, 4, 2, std=1.0, rng=0)
+    loss, grads = net.loss(np.empty((0, 3)), [], reg=1.0)
+    assert loss == pytest.approx(0.5 * sum((net.params[name] ** 2).sum() for name in ("W1", "W2")), rel=1e-14)
+    np.testing.assert_array_equal(grads["W1"], net.params["W1"])
+    assert net.loss(np.empty((0, 3))).shape == (0, 2)
+
+
+@needs_jit
+def test_nothing_of_the_size_of_all_hidden_units():
+    """20,000 × 300 hidden units are 48 MB; what is allocated depends on the parameters and on a block."""
+    import tracemalloc
+
+    net, _, _ = make((1, 8, 300, 3))
+    X, y = np.random.default_rng(0).standard_normal((20_000, 8)), np.zeros(20_000, int)
+    net.loss(X[:100], y[:100])
+    tracemalloc.start()
+    net.loss(X, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8e6, peak
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_training_on_the_digits(dtype):
+    """Losses fall, accuracy is high, histories have the right lengths, the same seed has the same result."""
+    data = digits()
+    nets = [TwoLayerNet(64, 50, 10, std=0.1, rng=3, dtype=dtype) for _ in range(2)]
+    steps = 60 if JIT_DISABLED else 1500
+    parts = data.X[:1400], data.y[:1400], data.X[1400:], data.y[1400:]
+    for net in nets:
+        history = net.train(*parts, learning_rate=0.5, learning_rate_decay=1.0, reg=1e-4, num_iters=steps)
+    assert history is net.history
+    assert len(history["loss_history"]) == steps
+    assert len(history["train_acc_history"]) == len(history["val_acc_history"]) == -(-steps // 7)
+    np.testing.assert_array_equal(nets[0].params["W1"], nets[1].params["W1"])
+    assert np.mean(history["loss_history"][-10:]) < np.mean(history["loss_history"][:10]) / 3
+    assert JIT_DISABLED or history["val_acc_history"][-1] > 0.9
+
+
+def test_a_training_step_is_what_it_says():
+    """W −= learning rate · gradient of the batch drawn, the rate multiplied by the decay once an epoch."""
+    net, X, y = make((8, 4, 5, 3))
+    by_hand = {name: array.copy() for name, array in net.params.items()}
+    batches = [np.array(batch) for batch in ([0, 1, 1, 7], [2, 3, 4, 5], [6, 6, 6, 6])]
+    drawn = iter(batches)
+    net._draw = lambda n_samples, batch_size: lambda: next(drawn)
+    history = net.train(X, y, X, y, learning_rate=0.1, learning_rate_decay=0.5, reg=0.3, num_iters=3, batch_size=4)
+    for number, (batch, rate) in enumerate(zip(batches, (0.1, 0.05, 0.05), strict=True)):
+        loss, gradients = reference_net.loss(by_hand, X[batch], y[batch], 0.15)
+        assert history["loss_history"][number] == pytest.approx(loss, rel=1e-12)
+        for name, gradient in gradients.items():
+            by_hand[name] -= rate * gradient
+    for name, array in by_hand.items():
+        np.testing.assert_allclose(net.params[name], array, rtol=1e-12, atol=1e-14)
+
+
+def test_an_interrupt_keeps_what_was_learned():
+    """FAULTS, row 30."""
+    net, X, y = make((50, 4, 5, 3))
+    before = net.params["W1"].copy()
+
+    def interrupt(number, loss):
+        if number == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        net.train(X, y, X, y, num_iters=100, learning_rate=0.1, on_step=interrupt)
+    assert len(net.history["loss_history"]) == 5
+    assert (net.params["W1"] != before).any()
+
+
+def test_verbose_prints(capsys):
+    net, X, y = make((50, 4, 5, 3))
+    net.train(X, y, X, y, num_iters=101, verbose=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["iteration 0 / 101", "iteration 100 / 101"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_save_and_load(dtype, tmp_path):
+    net, X, _ = make((6, 4, 5, 3), dtype)
+    net.save(tmp_path / "net.npz")
+    found = TwoLayerNet.load(tmp_path / "net.npz")
+    np.testing.assert_array_equal(found.loss(X), net.loss(X), strict=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["net.npz"]
+    np.savez(tmp_path / "other.npz", W1=np.zeros((2, 2)))
+    with pytest.raises(ValueError, match=r"other.npz lacks b1, W2, b2"):
+        TwoLayerNet.load(tmp_path / "other.npz")
+    np.savez(tmp_path / "pickled.npz", **(net.params | {"b1": np.array([object()])}))
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        TwoLayerNet.load(tmp_path / "pickled.npz")
+
+
+X2 = np.zeros((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda net: TwoLayerNet(0, 1, 1), ValueError, "input_size is 0: expected at least 1"),
+        (lambda net: TwoLayerNet(1, 1.5, 1), TypeError, "hidden_size is 1.5: expected a whole number"),
+        (lambda net: TwoLayerNet(1, 1, 1, dtype="float16"), TypeError, "dtype is 'float16'"),
+        (lambda net: TwoLayerNet(1, 1, 1, std=-1), ValueError, "std is -1"),
+        (lambda net: net.loss(np.zeros((2, 4))), ValueError, r"X has shape \(2, 4\): expected \(N, 3\)"),
+        (lambda net: net.loss(X2, [0]), ValueError, "y of shape"),
+        (lambda net: net.loss(X2, [0, 2]), ValueError, r"y\[1\] is 2"),
+        (lambda net: net.loss(X2, [0.0, 1.0]), TypeError, "y has dtype float64"),
+        (lambda net: net.loss(X2, [0, 1], -1), ValueError, "reg is -1"),
+        (lambda net: net.loss(X2, n_threads=0), ValueError, "n_threads is 0"),
+        (lambda net: net.loss(X2, implementation="jit"), ValueError, "implementation is 'jit'"),
+        (lambda net: net.loss(X2, n_threads=1, implementation="numpy"), ValueError, "does not support n_threads"),
+        (lambda net: net.params.update(b1=np.zeros(3)) or net.loss(X2), ValueError, r"params\['b1'\]"),
+        (lambda net: net.train(np.empty((0, 3)), [], np.empty((0, 3)), []), ValueError, "nothing to train on"),
+        (lambda net: net.train(X2, [0, 1], X2, [0]), ValueError, "y_val of shape"),
+        (lambda net: net.train(X2, [0, 1], X2, [0, 1], batch_size=0), ValueError, "batch_size"),
+    ],
+)  # fmt: skip
+def test_arguments_that_do_not_fit(call, error, message):
+    with pytest.raises(error, match=message):
+        call(TwoLayerNet(3, 4, 2))
