@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from jitloss import data
+from jitloss import cifar10, data
 
 
 def test_digits():
@@ -138,7 +138,7 @@ def cifar(tmp_path_factory):
     """A folder in the format of CIFAR-10's binary version, filled from a seed."""
     folder = tmp_path_factory.mktemp("cifar")
     random = np.random.default_rng(0)
-    for name in data.CIFAR10_FILES:
+    for name in cifar10.TRAINING_FILES:
         records = random.integers(0, 256, (10_000, 3073), np.uint8)
         records[:, 0] %= 10
         records.tofile(folder / name)
@@ -151,12 +151,12 @@ def test_cifar10(cifar):
     assert found.X.shape == (50_000, 3073)
     assert found.X.dtype == np.float32
     assert (found.X[:, -1] == 1).all()
-    first = np.fromfile(cifar / data.CIFAR10_FILES[0], np.uint8, 3073)
+    first = np.fromfile(cifar / cifar10.TRAINING_FILES[0], np.uint8, 3073)
     assert found.y[0] == first[0]
     np.testing.assert_allclose(found.X[:, :-1].mean(axis=0, dtype=np.float64), 0, atol=1e-5)
     steps = np.diff(first[1:100].astype(float)) / 128
     means = np.mean(
-        [np.fromfile(cifar / n, np.uint8).reshape(-1, 3073)[:, 1:100].mean(0) for n in data.CIFAR10_FILES], 0
+        [np.fromfile(cifar / n, np.uint8).reshape(-1, 3073)[:, 1:100].mean(0) for n in cifar10.TRAINING_FILES], 0
     )
     np.testing.assert_allclose(np.diff(found.X[0, :99]), steps - np.diff(means) / 128, atol=1e-5)
 
@@ -165,9 +165,9 @@ def test_cifar10_of_a_wrong_size_or_label(cifar, tmp_path):
     """One byte too few, one too many, a label of 10, a missing file."""
     with pytest.raises(data.DataError, match="No such file"):
         data.read_cifar10(tmp_path)
-    for name in data.CIFAR10_FILES:
+    for name in cifar10.TRAINING_FILES:
         (tmp_path / name).symlink_to(cifar / name)
-    last, good = tmp_path / data.CIFAR10_FILES[-1], (cifar / data.CIFAR10_FILES[-1]).read_bytes()
+    last, good = tmp_path / cifar10.TRAINING_FILES[-1], (cifar / cifar10.TRAINING_FILES[-1]).read_bytes()
     last.unlink()
     for content, message in (
         (good[:-1], "30729999 bytes: expected 30730000"),

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from . import checks
+from .cifar10 import TRAINING_FILES, read_records
+from .cifar10 import DataError as DataError
 
 # The shapes (N, D, C) that the project measures itself by; a last feature of 1 (785, 3073) stands for the bias.
 SHAPES = {
@@ -29,10 +31,6 @@ SHAPES = {
     "vocab": (2048, 768, 32_000),
 }
 
-CIFAR10_BATCH = 10_000
-CIFAR10_RECORD = 1 + 3072  # the label, then 32×32 red, green and blue values
-CIFAR10_FILES = [f"data_batch_{number}.bin" for number in range(1, 6)]
-
 # What NumPy and zipfile raise for bytes that are not what they should be; pickled arrays are a ValueError.
 UNREADABLE = (
     ValueError,
@@ -44,10 +42,6 @@ UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-
-
-class DataError(Exception):
-    """A file that is not what it should be; the message says what was found and what was expected."""
 
 
 class Data(NamedTuple):
@@ -105,23 +99,9 @@ def read_npz(path: Path) -> Data:
 
 def read_cifar10(folder: Path) -> Data:
     """The 50,000 training images of CIFAR-10's *binary* version: centred, scaled to ±1, and a feature of ones."""
-    parts = []
-    for name in CIFAR10_FILES:
-        path = folder / name
-        expected = CIFAR10_BATCH * CIFAR10_RECORD
-        try:
-            size = path.stat().st_size
-            if size != expected:
-                raise DataError(f"{path} has {size} bytes: expected {expected} (CIFAR-10, binary version)")
-            parts.append(np.fromfile(path, np.uint8).reshape(CIFAR10_BATCH, CIFAR10_RECORD))
-        except OSError as error:
-            raise DataError(f"{path}: {error.strerror}: expected a batch of CIFAR-10's binary version") from None
-    records = np.concatenate(parts)
-    y = records[:, 0].astype(np.int64)
-    if y.max() > 9:
-        raise DataError(f"{folder}: a label is {y.max()}: expected 0 … 9")
-    X = np.ones((len(records), CIFAR10_RECORD), np.float32)
-    X[:, :-1] = records[:, 1:]
+    pixels, y = read_records(folder, TRAINING_FILES)
+    X = np.ones((len(pixels), pixels.shape[1] + 1), np.float32)
+    X[:, :-1] = pixels
     X[:, :-1] -= X[:, :-1].mean(axis=0, dtype=np.float64).astype(np.float32)
     X[:, :-1] /= 128
     return Data("cifar10", "CIFAR-10 training images, real data", X, y, 10)

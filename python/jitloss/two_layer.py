@@ -79,11 +79,10 @@ class TwoLayerNet:
         n_features, n_hidden, n_outputs = (checks.at_least(1, name, size) for name, size in sizes.items())
         std, kind = checks.factor("std", std), checks.float_dtype("dtype", dtype)
         self._random = np.random.default_rng(rng)
-        draw = self._random.standard_normal
         self.params = {
-            "W1": (std * draw((n_features, n_hidden))).astype(kind),
+            "W1": (std * self._normal(n_features, n_hidden)).astype(kind),
             "b1": np.zeros(n_hidden, kind),
-            "W2": (std * draw((n_hidden, n_outputs))).astype(kind),
+            "W2": (std * self._normal(n_hidden, n_outputs)).astype(kind),
             "b2": np.zeros(n_outputs, kind),
         }
         self.history: dict[str, list[float]] = {}
@@ -225,6 +224,9 @@ class TwoLayerNet:
                 if on_step is not None:
                     on_step(step.number, step.loss)
         return self.history
+
+    def _normal(self, *shape: int) -> np.ndarray:
+        return np.asarray(self._random.standard_normal(shape))
 
     def _draw(self, n_samples: int, batch_size: int) -> Callable[[], np.ndarray]:
         return drawn(self._random, n_samples, batch_size)
