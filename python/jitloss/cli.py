@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from . import __version__, data
 from .losses import LOSSES
 from .terminal import Refused, console, progress_bar, require, write_whole
+from .train import command as train
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -59,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--json", type=Path, metavar="FILE", help="write every figure to a file")
     compare.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the figures")
     compare.add_argument("--roofline", type=Path, metavar="FILE.png", help="draw where each stands under the roof")
+
+    train.add_arguments(_command(commands, "train", train.run, "fit a model to data, and draw how it learned"))
 
     check = _command(commands, "check", run_check, "check gradients against central differences and the reference")
     check.add_argument("--seed", type=_at_least(0), default=0, help="of the problems (default: 0)")
@@ -133,9 +136,7 @@ def _data(options: argparse.Namespace) -> list[data.Data]:
     if not options.data:
         return [data.digits(), data.of_shape("dev")]
     if options.data[0] == "cifar10":
-        if len(options.data) != 2:
-            raise Refused("--data cifar10: expected the folder of CIFAR-10's binary version after it")
-        return [data.read_cifar10(Path(options.data[1]))]
+        return [data.from_words(options.data)]
     return [data.read_npz(Path(name)) for name in options.data]
 
 

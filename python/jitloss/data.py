@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
+from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import NamedTuple
@@ -52,13 +53,27 @@ class Data(NamedTuple):
     X: np.ndarray  # (N, D) float64 or float32
     y: np.ndarray  # (N,) int64
     n_classes: int
+    picture: tuple[int, int, int] | None = None  # height, width, channels of a sample, stored channel by channel
+
+
+def from_words(words: Sequence[str] | None) -> Data:
+    """What a command line names: nothing for the digits, ``cifar10 FOLDER``, or an .npz file."""
+    if not words:
+        return digits()
+    if words[0] == "cifar10":
+        if len(words) != 2:
+            raise DataError("--data cifar10: expected the folder of CIFAR-10's binary version after it")
+        return read_cifar10(Path(words[1]))
+    if len(words) > 1:
+        raise DataError(f"--data {' '.join(words)}: expected one source")
+    return read_npz(Path(words[0]))
 
 
 def digits() -> Data:
     """The 1797 handwritten digits of the UCI repository, grey values scaled to 0 … 1."""
     with as_file(files("jitloss") / "datasets" / "digits.npz") as path:
         X, y = _arrays(path)
-    return Data("digits", "UCI handwritten digits, real data", X / 16.0, y.astype(np.int64), 10)
+    return Data("digits", "UCI handwritten digits, real data", X / 16.0, y.astype(np.int64), 10, (8, 8, 1))
 
 
 def generated(n_rows: int, n_features: int, n_classes: int, name: str = "", seed: int = 0) -> Data:
@@ -80,8 +95,14 @@ def of_shape(text: str) -> Data:
 
 
 def read_npz(path: Path) -> Data:
-    """Arrays ``X`` (N, …) and ``y`` (N,) of an .npz file, each sample flattened; pickled arrays are refused."""
+    """Arrays ``X`` (N, …) and ``y`` (N,) of an .npz file, each sample flattened; pickled arrays are refused.
+
+    X of shape (N, height, width) or (N, channels, height, width), with one or three channels, holds pictures.
+    """
     X, y = _arrays(path)
+    picture = None
+    if X.ndim == 3 or (X.ndim == 4 and X.shape[1] in (1, 3)):
+        picture = (*X.shape[-2:], X.shape[1] if X.ndim == 4 else 1)
     try:
         X = checks.matrix("X", X.reshape(len(X), -1) if X.ndim > 2 else X)
         y = checks.labels(y)
@@ -94,7 +115,7 @@ def read_npz(path: Path) -> Data:
     if not np.isfinite(X).all():
         raise DataError(f"{path}: X holds NaN or infinity")
     X = X if X.dtype.kind == "f" else X.astype(np.float32)
-    return Data(path.name, str(path.name), X, y.astype(np.int64), int(y.max()) + 1)
+    return Data(path.name, str(path.name), X, y.astype(np.int64), int(y.max()) + 1, picture)
 
 
 def read_cifar10(folder: Path) -> Data:
@@ -104,7 +125,7 @@ def read_cifar10(folder: Path) -> Data:
     X[:, :-1] = pixels
     X[:, :-1] -= X[:, :-1].mean(axis=0, dtype=np.float64).astype(np.float32)
     X[:, :-1] /= 128
-    return Data("cifar10", "CIFAR-10 training images, real data", X, y, 10)
+    return Data("cifar10", "CIFAR-10 training images, real data", X, y, 10, (32, 32, 3))
 
 
 def _arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -38,7 +38,7 @@ def descend(
         for name, gradient in gradients.items():
             gradient *= learning_rate  # ours until the next step
             parameters[name] -= gradient
-        ends_epoch = number % steps_per_epoch == 0
+        ends_epoch = number == 0 or number // steps_per_epoch > (number - 1) // steps_per_epoch
         yield Step(number, loss, indices, ends_epoch)
         if ends_epoch:
             learning_rate *= decay

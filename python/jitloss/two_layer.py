@@ -197,16 +197,14 @@ class TwoLayerNet:
         y, y_val = self._labels(y, X), self._labels(y_val, X_val, "y_val")
         if len(X) == 0:
             raise ValueError("X has no rows: there is nothing to train on")
-        decay, batch_size = checks.decay(reg, self._reg_scale), checks.at_least(1, "batch_size", batch_size)
+        reg, batch_size = checks.factor("reg", reg), checks.at_least(1, "batch_size", batch_size)
         num_iters = checks.at_least(0, "num_iters", num_iters)
         self.history = {"loss_history": [], "train_acc_history": [], "val_acc_history": []}
         readable = block_input(X, self._dtype)
 
-        def loss_and_gradients(indices: np.ndarray) -> tuple[float, dict[str, np.ndarray]]:
-            return self._fused(parameters, readable, y[indices], decay, chosen=indices)  # type: ignore[no-any-return]
-
         steps = descend(
-            parameters, loss_and_gradients, self._draw(len(X), batch_size),
+            parameters, lambda indices: self.gradients_of(readable, y, indices, reg),
+            self._draw(len(X), batch_size),
             steps_per_epoch=max(len(X) / batch_size, 1), num_iters=num_iters,
             learning_rate=checks.factor("learning_rate", learning_rate),
             decay=checks.factor("learning_rate_decay", learning_rate_decay),
@@ -224,6 +222,17 @@ class TwoLayerNet:
                 if on_step is not None:
                     on_step(step.number, step.loss)
         return self.history
+
+    def gradients_of(
+        self, X: np.ndarray, y: np.ndarray, indices: np.ndarray, reg: float = 0.0
+    ) -> tuple[float, dict[str, np.ndarray]]:
+        """What ``loss(X[indices], y[indices], reg)`` returns, without a copy of the rows; nothing is checked.
+
+        `X` and the int64 arrays `y` and `indices` are as ``loss`` would have them.
+        """
+        decay = self._reg_scale * reg
+        loss, gradients = self._fused(self.params, X, y[indices], decay, chosen=indices)
+        return loss, gradients
 
     def _normal(self, *shape: int) -> np.ndarray:
         return np.asarray(self._random.standard_normal(shape))
