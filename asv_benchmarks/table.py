@@ -3,7 +3,7 @@
 Sides take turns (`jitloss.compare.measure`); figures are medians. "NumPy / ours" is the time of the frozen NumPy
 yardstick divided by the time of the fused engine: higher is better. The roofline multiple divides our
 time by what reading X once and 4·N·D·C flops take at the bandwidth and the matrix product measured at the start of the
-same run: 1 is the limit.
+same run: 1 is the limit. "weighted" is our time with sample weights, a bias and ignored labels over that without.
 """
 
 from __future__ import annotations
@@ -58,6 +58,14 @@ def accuracy(name: str, loss: str, dtype: str) -> tuple[float, float]:
     return tuple(np.median(errors, axis=0).tolist())
 
 
+def everything(case: Case) -> tuple[np.ndarray, dict[str, object]]:
+    """Options that every sample feels: weights, a bias, and a tenth of the labels to be ignored."""
+    random, y = np.random.default_rng(1), case.y.copy()
+    y[::10] = -1
+    weights, bias = random.uniform(0.5, 2, len(y)), random.standard_normal(case.W.shape[1], case.dtype)
+    return y, {"sample_weight": weights, "bias": bias, "ignore_index": -1, "wrt": "W"}
+
+
 def row(case: Case, loss: str, dtype: str, roof: dict, n_threads: int, against: list[str]) -> dict:
     """One line of the table."""
     function = LOSSES[loss].function
@@ -65,7 +73,12 @@ def row(case: Case, loss: str, dtype: str, roof: dict, n_threads: int, against: 
     def ours():
         return function(case.W, case.X, case.y, n_threads=n_threads)
 
-    calls = {"ours": ours, "numpy": lambda: yardsticks.numpy_loss(loss, case.W, case.X, case.y)}
+    labels, asked = everything(case)
+
+    def weighted():
+        return function(case.W, case.X, labels, n_threads=n_threads, **asked)
+
+    calls = {"ours": ours, "weighted": weighted, "numpy": lambda: yardsticks.numpy_loss(loss, case.W, case.X, case.y)}
     if case.X.size * case.W.shape[1] <= _JIT_PRODUCTS:
         calls["jit"] = lambda: function(case.W, case.X, case.y, n_threads=n_threads, implementation="jit")
     for name in against:

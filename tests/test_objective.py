@@ -11,7 +11,7 @@ from jitloss.data import digits
 from problems import DTYPES, JIT_DISABLED, LOSSES, assert_close, assert_same_bits, make, needs_jit
 
 FUNCTIONS = {"svm": svm_loss, "softmax": softmax_loss}
-SHAPES = [(40, 9, 4), (30, 6, 140), (3, 5, 12)] + ([] if JIT_DISABLED else [(700, 130, 10)])
+SHAPES = [(10, 4, 3), (3, 5, 12)] + ([] if JIT_DISABLED else [(40, 9, 4), (30, 6, 140), (700, 130, 10)])
 OPTIONS = [
     {}, {"fit_intercept": True, "reg": 0.1},
     {"sample_weight": "w", "class_weight": {0: 2.0}, "ignore_index": 1, "reg": 0.2, "reg_scale": 1.0},

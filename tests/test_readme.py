@@ -22,8 +22,9 @@ SOURCES = {
 }
 
 
-def test_python_snippets_run_in_order(capsys):
+def test_python_snippets_run_in_order(capsys, tmp_path, monkeypatch):
     """One after the other, in one namespace, as a reader would; what a comment promises is asserted in the snippet."""
+    monkeypatch.chdir(tmp_path)
     snippets = [code for language, code in BLOCKS if language == "python"]
     assert len(snippets) >= 2
     namespace: dict[str, object] = {}
