@@ -156,6 +156,46 @@ def test_training_the_toy_net():
     assert (net.predict(X) == y).all()
 
 
+def test_a_loaded_net_is_the_courses(tmp_path):
+    """Its regulariser too."""
+    net, X, y = toy()
+    net.save(tmp_path / "net.npz")
+    found = neural_net.TwoLayerNet.load(tmp_path / "net.npz")
+    assert type(found) is neural_net.TwoLayerNet
+    assert found.loss(X, y, 0.5)[0] == net.loss(X, y, 0.5)[0]
+
+
+def test_no_samples():
+    """Everywhere the loss of no data is 0."""
+    W, X, y = np.ones((3, 2)), np.empty((0, 3)), np.empty(0, int)
+    for functions in FUNCTIONS.values():
+        for function in functions:
+            assert function(W, X, y, 0.5)[0] == 3.0
+    assert fc_net.TwoLayerNet(12, 4, 2).loss(np.empty((0, 3, 2, 2))).shape == (0, 2)
+    assert layers.softmax_loss(np.empty((0, 3)), [])[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("y", "error"),
+    [([0, 3], ValueError), ([-1, 0], ValueError), ([0], ValueError), ([[0], [1]], ValueError), ([0.0, 1], TypeError)],
+)
+def test_labels_of_scores_are_checked(y, error):
+    for function in (layers.svm_loss, layers.softmax_loss):
+        with pytest.raises(error, match=r"^y"):
+            function(np.zeros((2, 3)), np.array(y))
+
+
+def test_images_as_they_come():
+    """uint8 pixels with float32 weights set by hand; integers as scores."""
+    X, y = np.random.default_rng(0).integers(0, 255, (30, 6), np.uint8), np.arange(30) % 3
+    model = Softmax()
+    model.W = np.zeros((6, 3), np.float32)
+    history = model.train(X, y, learning_rate=1e-5, num_iters=20)
+    assert model.W.dtype == np.float32
+    assert history[-1] < history[0]
+    assert layers.svm_loss(np.array([[0, 2]]), [0])[0] == 3
+
+
 def test_the_published_numbers_of_fc_net():
     """FullyConnectedNets.ipynb: scores, and the loss without and with (half) regularisation."""
     N, D, H, C = 3, 5, 50, 7

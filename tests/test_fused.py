@@ -132,17 +132,21 @@ def test_the_same_bits_for_any_number_of_threads(layer):
     check_in_fresh_process(
         f"""
         from test_fused import *
+        from jitloss import softmax_loss
         from jitloss_kernels import threads, workers
         if {layer == "none"}:
             workers.on_tbb = lambda: False
         for dtype in DTYPES:
             for shape in (*SHAPES.values(), (1500, 1000, 10), (900, 300, 200)):
                 W, X, y = make(shape, dtype)
-                options = {{"bias": bias_of(W), "wrt": ("W", "b", "X")}}
-                expected = svm_loss(W, X, y, 0.1, n_threads=1, **options)
-                for n_threads in (2, 3, 5, 8, None):
-                    for _ in range(5):
-                        assert_same_bits(svm_loss(W, X, y, 0.1, n_threads=n_threads, **options), expected)
+                asked = {{"sample_weight": np.linspace(0, 1, len(y)), "class_weight": np.linspace(1, 2, W.shape[1])}}
+                asked |= {{"ignore_index": 1, "label_smoothing": 0.1}}
+                for call, more in ((svm_loss, {{}}), (softmax_loss, asked)):
+                    options = {{"bias": bias_of(W), "wrt": ("W", "b", "X"), **more}}
+                    expected = call(W, X, y, 0.1, n_threads=1, **options)
+                    for n_threads in (2, 3, 5, 8, None):
+                        for _ in range(4):
+                            assert_same_bits(call(W, X, y, 0.1, n_threads=n_threads, **options), expected)
         if {layer != "tbb"}:
             assert threads.running_layer() is None  # nothing was started that was not needed
         """,
@@ -215,6 +219,7 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
     check_in_fresh_process(
         f"""
         from test_fused import *
+        from jitloss import Objective, TwoLayerNet, softmax_loss
         from test_tiles import page_bound
         from jitloss_kernels import memory
         place = lambda array: page_bound(array, {at_end})
@@ -231,6 +236,15 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
                     found = call(W, X, y, 0.1, bias=bias, wrt=("W", "b", "X"), out=out)
                     copied = call(W.copy(), np.asfortranarray(X), y, 0.1, bias=bias, wrt=("W", "b", "X"))
                     assert_same_bits(found, copied)
+                per_class, weights = place(np.linspace(0.5, 2, len(bias))), place(np.linspace(0, 2, len(y)) + 0.1)
+                options = {{"class_weight": per_class, "sample_weight": weights, "reduction": "none"}}
+                for call in (softmax_loss, lambda *a, **k: svm_loss(*a, multiclass="crammer_singer", power=2, **k)):
+                    more = {{"label_smoothing": 0.1}} if call is softmax_loss else {{}}
+                    call(W, X, y, ignore_index=0 if y.any() else -1, **options, **more)
+                rows = np.arange(len(y))[::-1].copy()
+                Objective(X, y, n_classes=len(bias)).batch(rows).value_and_grad(W)
+                if len(bias) < 100:
+                    TwoLayerNet(len(W), 12, len(bias), std=0.1, dtype=dtype).loss(X, y)
         """,
         timeout=300,
     )

@@ -75,4 +75,10 @@ def test_a_pool_of_large_arrays_keeps_them():
     scratch = pool.borrow(1_000_001, double)
     assert len(scratch) == 1_000_001
     pool.give_back(scratch)
-    assert pool.borrow(1_000_001, double) is scratch
+    assert pool.borrow(900_000, double) is scratch
+    pool.give_back(scratch)
+    larger = pool.borrow(1_000_002, double)
+    assert len(larger) == 1_000_002
+    for length in range(1_000_000, 1_000_050):
+        pool.give_back(pool.borrow(length, double))
+    assert pool.kept_bytes() <= 2 * 1_000_050 * 8

@@ -251,6 +251,27 @@ def test_reductions_agree(loss, reduction):
     assert reduction == "sum" or (found.dtype == np.float32 and found.shape == (50,))
 
 
+@pytest.mark.parametrize("options", [{"sample_weight": [1e-310] * 6}, {"class_weight": [1e-310] * 4}], ids=str)
+def test_tiny_weights(options):
+    """Only their shares count."""
+    for function in FUNCTIONS.values():
+        expected = function(W6, X6, Y6)
+        for name in ("numpy", "fused"):
+            found = function(W6, X6, Y6, implementation=name, **options)
+            np.testing.assert_allclose(found[1], expected[1], rtol=1e-9)
+            assert found[0] == pytest.approx(expected[0], rel=1e-9)
+
+
+@pytest.mark.parametrize("name", supporting("ignore_index"))
+@pytest.mark.parametrize("n_classes", [3, 140])
+def test_inputs_without_weight_have_no_gradient_whatever_the_weights(name, n_classes):
+    """0 times an infinite W is NaN, and stays out of dX."""
+    W, X, y = make((4, 3, n_classes))
+    W[1, 1], y[2] = np.inf, -1
+    for function in FUNCTIONS.values():
+        assert not function(W, X, y, ignore_index=-1, wrt="X", implementation=name)[1][2].any()
+
+
 def test_huge_weights_in_float32():
     """Weights are float64 until they are divided by their sum."""
     W, X, y = make((20, 6, 4), "float32")

@@ -52,6 +52,28 @@ def test_the_same_seed_gives_the_same_model():
     assert (one.mean != other.mean).any()
 
 
+def test_an_interrupt_between_two_accuracies(monkeypatch):
+    """Histories stay of one length."""
+    calls = []
+
+    def accuracy(found, y):
+        calls.append(len(y))
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return 0.5
+
+    monkeypatch.setattr(fit, "accuracy", accuracy)
+    trained = fit.fit(data.digits(), fit.Settings(steps=50))
+    assert trained.interrupted
+    assert len(trained.epochs) == len(trained.training) == len(trained.validation) == 1
+
+
+def test_small_batches_learn_too():
+    """The learning rate falls step by step, however many steps an epoch has."""
+    trained = fit.fit(data.digits(), fit.Settings(steps=1000, batch_size=1))
+    assert trained.validation[-1] > 0.85
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_an_interrupt_keeps_what_was_learned(model, capsys, tmp_path, monkeypatch):
     """FAULTS, row 30: status 130, a whole file, a picture."""
@@ -88,6 +110,9 @@ def test_own_data(tmp_path, capsys):
     np.savez(tmp_path / "plain.npz", X=pictures.reshape(300, -1), y=y)
     assert data.read_npz(tmp_path / "pictures.npz").picture == (4, 5, 3)
     assert data.read_npz(tmp_path / "plain.npz").picture is None
+    np.savez(tmp_path / "big.npz", X=pictures.astype(">f4"), y=y.astype(">i8"))
+    assert data.read_npz(tmp_path / "big.npz").X.dtype == np.float32
+    assert data.read_npz(tmp_path / "big.npz").X.dtype.isnative
     for name in ("pictures", "plain"):
         arguments = [
             "train",
@@ -111,6 +136,7 @@ def test_own_data(tmp_path, capsys):
         (["--held-out", "1.5"], "--held-out 1.5: expected a number from 0 to 1"),
         (["--held-out", "0"], "digits has 1797 samples: too few to hold out 0 of them"),
         (["--reg", "nan"], "--reg nan"),
+        (["--learning-rate", "0"], "--learning-rate 0.0"),
         (["--output", "nowhere/m.npz"], "there is no folder"),
         (["--data", "a.npz", "b.npz"], "expected one source"),
         (["--data", "cifar10"], "expected the folder"),

@@ -212,6 +212,62 @@ def test_an_interrupt_keeps_what_was_learned():
     assert (net.params["W1"] != before).any()
 
 
+def test_nothing_outside_of_what_was_checked_is_used():
+    """Parameters changed in the middle, of another shape or dtype, or with another name: what is trained stays."""
+    net, X, y = make((50, 4, 5, 3))
+    plain, *_ = make((50, 4, 5, 3))
+    plain.train(X, y, X, y, num_iters=4)
+    changes = iter([("W2", np.zeros((2, 2))), ("b2", np.zeros(3, "f")), ("W1", np.zeros((1, 1))), ("b1", None)])
+
+    def change(number, loss):
+        name, array = next(changes)
+        net.params = {**net.params, name: array}
+
+    trained = net.params
+    net.train(X, y, X, y, num_iters=4, on_step=change)
+    for name in ("W1", "b1", "W2", "b2"):
+        np.testing.assert_array_equal(trained[name], plain.params[name])
+    plain.params["more"] = np.ones(1000)
+    assert list(plain.loss(X, y)[1]) == ["W1", "b1", "W2", "b2"]
+
+
+def test_the_callers_arrays_stay_theirs():
+    """In Fortran order, or of another dtype, they are converted for the call alone."""
+    net, X, y = make((6, 4, 5, 3))
+    expected = net.loss(X, y)
+    W1 = net.params["W1"] = np.asfortranarray(net.params["W1"])
+    assert_same(net.loss(X, y), expected)
+    assert net.params["W1"] is W1
+
+
+def test_several_threads_at_once():
+    """FAULTS, row 16: one net, one objective."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from jitloss import Objective
+
+    net, X, y = make((40, 9, 8, 3))
+    objective, W = Objective(X, y, n_classes=3), net.params["W1"][:, :3].copy()
+    expected, other = net.loss(X, y, 0.1), objective.value_and_grad(W)
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(lambda _: net.loss(X, y, 0.1), range(100)):
+            assert_same(found, expected)
+        for found in pool.map(lambda _: objective.batch(range(40)).value_and_grad(W), range(100)):
+            assert found[0] == other[0]
+            np.testing.assert_array_equal(found[1], other[1])
+
+
+def test_pickles_without_scratch():
+    """To other processes go the parameters alone."""
+    import pickle
+
+    net, X, y = make((200, 40, 30, 3))
+    net.loss(X, y)
+    data = pickle.dumps(net)
+    assert len(data) < 3 * sum(array.nbytes for array in net.params.values())
+    assert_same(pickle.loads(data).loss(X, y), net.loss(X, y))
+
+
 def test_verbose_prints(capsys):
     net, X, y = make((50, 4, 5, 3))
     net.train(X, y, X, y, num_iters=101, verbose=True)
@@ -229,6 +285,9 @@ def test_save_and_load(dtype, tmp_path):
     np.savez(tmp_path / "other.npz", W1=np.zeros((2, 2)))
     with pytest.raises(ValueError, match=r"other.npz lacks b1, W2, b2"):
         TwoLayerNet.load(tmp_path / "other.npz")
+    np.save(tmp_path / "single.npy", np.zeros(3))
+    with pytest.raises(ValueError, match=r"single.npy is a single array"):
+        TwoLayerNet.load(tmp_path / "single.npy")
     np.savez(tmp_path / "pickled.npz", **(net.params | {"b1": np.array([object()])}))
     with pytest.raises(ValueError, match="allow_pickle=False"):
         TwoLayerNet.load(tmp_path / "pickled.npz")
@@ -255,6 +314,9 @@ X2 = np.zeros((2, 3))
         (lambda net: net.params.update(b1=np.zeros(3)) or net.loss(X2), ValueError, r"params\['b1'\]"),
         (lambda net: net.train(np.empty((0, 3)), [], np.empty((0, 3)), []), ValueError, "nothing to train on"),
         (lambda net: net.train(X2, [0, 1], X2, [0]), ValueError, "y_val of shape"),
+        (lambda net: net.train(X2, [0, 1], X2, [0, 2]), ValueError, r"y_val\[1\] is 2: .* the net has as many outputs"),
+        (lambda net: net.train(X2[:, :2], [0, 1], X2, [0, 1]), ValueError, r"X has shape \(2, 2\): expected \(N, 3\)"),
+        (lambda net: net.train(X2, [0, 1], X2[:, :2], [0, 1]), ValueError, r"X_val has shape \(2, 2\)"),
         (lambda net: net.train(X2, [0, 1], X2, [0, 1], batch_size=0), ValueError, "batch_size"),
     ],
 )  # fmt: skip

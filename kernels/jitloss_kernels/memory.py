@@ -34,30 +34,33 @@ class Sizes(NamedTuple):
 _SHORT = 4 << 20
 _SHORTEST = 1 << 12
 _MOST_KEPT = 2
+_LARGE = 0  # stands for all other lengths
 
 
 class Pool:
     """Scratch that is kept for the next call."""
 
     def __init__(self, keeps_large: bool = False) -> None:
-        """`keeps_large`: of any size, for calls that all need the same; else of what is short alone."""
+        """`keeps_large`: also what is not short, two arrays of a dtype, each for any call that needs no more."""
         self._keeps_large = keeps_large
         self._kept: dict[tuple[str, int], list[np.ndarray]] = {}
 
     def borrow(self, n_items: int, dtype: np.dtype[Any]) -> np.ndarray:
         """Scratch of at least `n_items` that nobody else has until it is given back."""
         length = max(_SHORTEST, 1 << (n_items - 1).bit_length())
-        if length * dtype.itemsize > _SHORT:
-            length = n_items
+        is_large = length * dtype.itemsize > _SHORT
         try:
-            return self._kept[dtype.char, length].pop()  # in one step, whatever thread or handler comes in between
+            # In one step, whatever thread or signal handler comes in between.
+            scratch = self._kept[dtype.char, _LARGE if is_large else length].pop()
         except (KeyError, IndexError):
-            return aligned((length,), dtype)
+            return aligned((n_items if is_large else length,), dtype)
+        return scratch if len(scratch) >= n_items else aligned((n_items,), dtype)  # the smaller one is let go
 
     def give_back(self, scratch: np.ndarray) -> None:
         """Keep `scratch` for another call, or not."""
-        if self._keeps_large or scratch.nbytes <= _SHORT:
-            kept = self._kept.setdefault((scratch.dtype.char, len(scratch)), [])
+        is_large = scratch.nbytes > _SHORT
+        if self._keeps_large or not is_large:
+            kept = self._kept.setdefault((scratch.dtype.char, _LARGE if is_large else len(scratch)), [])
             if len(kept) < _MOST_KEPT:
                 kept.append(scratch)
 

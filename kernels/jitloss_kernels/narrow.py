@@ -22,7 +22,7 @@ import numpy as np
 
 from . import moves, rows, tiles
 from .blocks import read, where
-from .jit import Kernel, helper, merged, out_of_line
+from .jit import Kernel, merged
 from .memory import RESULTS, Sizes, row_items, whole_lines
 from .moves import transpose_tile
 from .options import weightless
@@ -214,11 +214,13 @@ def lane(task, loss, plan, X, y, bias, options, scratch, sums, dX):
         scores(plan, x, x0, x_row, n, bias, scratch, s0)
         loss_of_block, missed = _losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0)
         total += loss_of_block
-        if plan.want_w and missed == 0:
-            gradient(plan, x, x0, x_row, 0, n, fresh, scratch, s0)
-            fresh = False
-        elif plan.want_w:
-            fresh = _gradient_of_finite_rows(plan, x, x0, x_row, y, first, n, options, fresh, scratch, s0)
+        if plan.want_w:
+            # Rows without weight that hold NaN or infinity, which 0 would not hide, are passed over.
+            step = n if missed == 0 else 1
+            for i in range(0, n, step):
+                if step == n or not _is_to_be_missed(x, x0 + i * x_row, plan.n_features, options, y, first + i):
+                    gradient(plan, x, x0, x_row, i, step, fresh, scratch, s0)
+                    fresh = False
         if plan.want_x:
             _inputs(plan, first, n, scratch, s0, dX)
     if fresh and plan.want_w:
@@ -250,7 +252,7 @@ def scores(plan, x, x0, x_row, n, bias, scratch, s0):
 def _losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0):
     """The losses of a block; dscores take the place of the scores, their sums go to db.
 
-    Also how many rows without weight have no finite loss.
+    Also how many rows without weight have a loss that is NaN.
     """
     rows, c, strip = plan.block_rows, plan.n_classes, plan.panel
     part = scratch[s0 + c * rows : s0 + c * rows + 2 * strip]
@@ -288,18 +290,13 @@ def gradient(plan, x, x0, x_row, i, n, fresh, scratch, s0):
             ahead = 0
 
 
-@helper
-def _gradient_of_finite_rows(plan, x, x0, x_row, y, first, n, options, fresh, scratch, s0):
-    """dW of a block where rows without weight hold NaN or infinity, which 0 would not hide; returns what fresh is."""
-    out_of_line()
-    for i in range(n):
-        at, finite = x0 + i * x_row, True
-        for k in range(plan.n_features):
-            finite = finite and np.isfinite(x[at + k])
-        if finite or not weightless(options, y[first + i], first + i):
-            gradient(plan, x, x0, x_row, i, 1, fresh, scratch, s0)
-            fresh = False
-    return fresh
+@merged
+def _is_to_be_missed(x, at, n_features, options, y, sample):
+    """Whether a row has no weight and is not finite."""
+    finite = True
+    for k in range(n_features):
+        finite = finite and np.isfinite(x[at + k])
+    return not finite and weightless(options, y[sample], sample)
 
 
 @merged

@@ -34,6 +34,7 @@ from .workers import claim, finish, wait
 
 # W1 and dW1 are large: a block has more rows than fit into L2, so that they are walked through less often.
 _CUT = narrow.Cut(block_bytes=1600 << 10, large_lane_rows=64, lanes_bytes=8 << 20, few_lanes=4)
+_BLOCK_ROWS = 64
 # Other threads are called for what takes one thread some thirty microseconds.
 _WORTH_FLOPS = 2 << 20
 
@@ -55,7 +56,10 @@ class Plan(NamedTuple):
 def plan(n_rows, n_features, n_hidden, n_outputs, item_bytes, copies, trains):
     """The Plan of a net and a number of rows."""
     wrt = ("W", "b") if trains else ()
-    first = narrow.plan("softmax", n_rows, n_features, n_hidden, item_bytes, copies, wrt, _CUT)
+    # What a lane needs for the second layer: fewer lanes where that is much.
+    more = n_outputs * (n_hidden + 2 * _BLOCK_ROWS) / (n_features * n_hidden)
+    cut = _CUT._replace(lanes_bytes=int(_CUT.lanes_bytes / (1 + more)), few_lanes=_CUT.few_lanes if more < 8 else 2)
+    first = narrow.plan("softmax", n_rows, n_features, n_hidden, item_bytes, copies, wrt, cut)
     scores_at = first.lane_items
     packed_at = scores_at + whole_lines(n_outputs * first.block_rows + 2 * first.panel, item_bytes)
     slopes_at = packed_at + (n_outputs * first.block_rows if trains else 0)

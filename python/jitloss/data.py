@@ -114,7 +114,7 @@ def read_npz(path: Path) -> Data:
         raise DataError(f"{path}: labels run from {y.min()} to {y.max()}: expected 0 … C − 1, below a million")
     if not np.isfinite(X).all():
         raise DataError(f"{path}: X holds NaN or infinity")
-    X = X if X.dtype.kind == "f" else X.astype(np.float32)
+    X = X.astype(checks.kind(X), copy=False) if X.dtype.kind == "f" else X.astype(np.float32)
     return Data(path.name, str(path.name), X, y.astype(np.int64), int(y.max()) + 1, picture)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import checks, reference
-from .checks import Problem
+from .checks import Options, Problem
 
 if TYPE_CHECKING:
     from .losses import Loss
@@ -112,6 +112,8 @@ def fused_loss(
     W, y = fit(problem.W, dtype), fit(problem.y, _LABELS)
     bias = None if problem.bias is None else fit(problem.bias, dtype)
     losses = np.zeros(len(y), dtype) if given.reduction == "none" else None
+    if given.normaliser < _SMALLEST_SUM:  # its reciprocal would be infinite
+        given = _enlarged(given)
     options, arrays = _options().make(
         dtype, 1 / given.normaliser, given.margin, given.power, given.label_smoothing,
         given.class_weight, given.sample_weight, losses, W.shape[1],
@@ -120,6 +122,8 @@ def fused_loss(
     engine = _fused().linear_loss
     data, decay = engine(given.form, W, X, y, bias, options, problem.decay, made, problem.n_threads, **more)
     del arrays  # the kernel has their addresses alone
+    if "X" in made and not options.plain:
+        made["X"][_weightless(given, y)] = 0  # also where W is not finite
     return losses if losses is not None else float(data / given.normaliser + decay)
 
 
@@ -167,6 +171,27 @@ def kernel_input(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     view = fit(array, dtype).view()
     view.flags.writeable = False
     return view
+
+
+_SMALLEST_SUM, _LARGE = 1e-300, 2.0**600
+
+
+def _enlarged(given: Options) -> Options:
+    """The same with all weights, and their sum, a power of two larger."""
+    if given.sample_weight is not None:
+        given = given._replace(sample_weight=given.sample_weight * _LARGE)
+    elif given.class_weight is not None:
+        given = given._replace(class_weight=given.class_weight * _LARGE)
+    return given._replace(normaliser=given.normaliser * _LARGE)
+
+
+def _weightless(given: Options, y: np.ndarray) -> np.ndarray:
+    """Which samples count for nothing."""
+    found = np.zeros(len(y), bool) if given.sample_weight is None else given.sample_weight == 0
+    if given.class_weight is None:
+        return found
+    spread = given.label_smoothing * given.class_weight.mean()
+    return np.asarray(found | ((1 - given.label_smoothing) * given.class_weight + spread == 0)[y])
 
 
 def block_input(X: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:

@@ -115,6 +115,9 @@ class Objective:
 
         return Pool(keeps_large=True)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_pool"} | {"_readable": {}}
+
     @property
     def x0(self) -> np.ndarray:
         """Zeros, to start from."""

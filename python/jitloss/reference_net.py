@@ -9,9 +9,10 @@ from .reference import softmax
 
 def scores(parameters: dict[str, np.ndarray], X: np.ndarray) -> np.ndarray:
     """relu(X W1 + b1) W2 + b2: one row of scores for each row of X."""
-    hidden = X @ parameters["W1"] + parameters["b1"]
-    hidden[hidden <= 0] = 0  # not max(0, ·): NaN, which is not <= 0, stays
-    return np.asarray(hidden @ parameters["W2"] + parameters["b2"])
+    with np.errstate(invalid="ignore", over="ignore"):
+        hidden = X @ parameters["W1"] + parameters["b1"]
+        hidden[hidden <= 0] = 0  # not max(0, ·): NaN, which is not <= 0, stays
+        return np.asarray(hidden @ parameters["W2"] + parameters["b2"])
 
 
 def loss(

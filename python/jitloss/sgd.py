@@ -25,23 +25,23 @@ def descend(
     steps_per_epoch: float,
     learning_rate: float,
     decay: float = 1.0,
+    step_decay: float = 1.0,
     num_iters: int,
 ) -> Iterator[Step]:
     """Change the `parameters` in place, ``- learning_rate * gradient`` of a batch at a time; one Step after another.
 
     `draw` gives the indices of a batch, `loss_and_gradients` its loss and the gradients by the parameters' names. After
-    each epoch, the first step being one, the learning rate is multiplied by `decay`.
+    each epoch, the first step being one, the learning rate is multiplied by `decay`; after each step, by `step_decay`.
     """
     for number in range(num_iters):
-        indices = draw()
+        indices = np.asarray(draw(), np.int64)  # NumPy's own draws have 32 bits on some systems
         loss, gradients = loss_and_gradients(indices)
         for name, gradient in gradients.items():
             gradient *= learning_rate  # ours until the next step
             parameters[name] -= gradient
         ends_epoch = number == 0 or number // steps_per_epoch > (number - 1) // steps_per_epoch
         yield Step(number, loss, indices, ends_epoch)
-        if ends_epoch:
-            learning_rate *= decay
+        learning_rate *= step_decay * (decay if ends_epoch else 1.0)
 
 
 def drawn(random: Any, n_samples: int, batch_size: int) -> Callable[[], np.ndarray]:

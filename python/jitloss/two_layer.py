@@ -122,15 +122,14 @@ class TwoLayerNet:
         TypeError, ValueError
             As `softmax_loss`.
         """
-        parameters, given = self._parameters(), checks.matrix("X", X)
-        if given.shape[1] != len(parameters["W1"]):
-            raise ValueError(f"X has shape {given.shape}: expected (N, {len(parameters['W1'])})")
+        parameters = self._parameters()
+        given = self._samples(X, parameters)
         labels = None if y is None else self._labels(y, given)
         decay, count = checks.decay(reg, self._reg_scale), checks.threads(n_threads)
         if checks.one_of("implementation", implementation, ("auto", "fused", "numpy")) == "numpy":
             if count is not None:
                 checks.lacking("n_threads", implementation, ["auto", "fused"])
-            wide = np.asarray(given, self._dtype)
+            wide = np.asarray(given, parameters["W1"].dtype)
             if labels is None:
                 return reference_net.scores(parameters, wide)
             return reference_net.loss(parameters, wide, labels, decay)
@@ -145,15 +144,15 @@ class TwoLayerNet:
         n_threads: int | None = None,
         chosen: np.ndarray | None = None,
     ) -> Any:
+        """The kernel, with arguments that were checked; `chosen` are the numbers of the rows of X that count."""
         from jitloss_kernels.two_layer import net_loss
 
+        dtype, n_rows = parameters["W1"].dtype, len(X) if chosen is None else len(chosen)
         if y is None:
-            n_rows = len(X) if chosen is None else len(chosen)
-            results = {"scores": np.empty((n_rows, len(parameters["b2"])), self._dtype)}
+            results = {"scores": np.empty((n_rows, len(parameters["b2"])), dtype)}
         else:
             results = {name: np.empty_like(array) for name, array in parameters.items()}
-        readable = block_input(X, self._dtype)
-        value = net_loss(parameters, readable, y, decay, results, n_threads, chosen, self._pool)
+        value = net_loss(parameters, block_input(X, dtype), y, decay, results, n_threads, chosen, self._pool)
         return results["scores"] if y is None else (value, results)
 
     def train(
@@ -192,47 +191,50 @@ class TwoLayerNet:
         dict
             `history`. An interrupt (Ctrl-C) goes through; parameters and `history` keep what was learned.
         """
-        X, X_val = checks.matrix("X", X), checks.matrix("X_val", X_val)
         parameters = self._parameters()
+        X, X_val = self._samples(X, parameters), self._samples(X_val, parameters, "X_val")
         y, y_val = self._labels(y, X), self._labels(y_val, X_val, "y_val")
         if len(X) == 0:
             raise ValueError("X has no rows: there is nothing to train on")
-        reg, batch_size = checks.factor("reg", reg), checks.at_least(1, "batch_size", batch_size)
-        num_iters = checks.at_least(0, "num_iters", num_iters)
-        self.history = {"loss_history": [], "train_acc_history": [], "val_acc_history": []}
-        readable = block_input(X, self._dtype)
-
+        decay, batch_size = checks.decay(reg, self._reg_scale), checks.at_least(1, "batch_size", batch_size)
         steps = descend(
-            parameters, lambda indices: self.gradients_of(readable, y, indices, reg),
-            self._draw(len(X), batch_size),
-            steps_per_epoch=max(len(X) / batch_size, 1), num_iters=num_iters,
+            parameters, self.by_batch(parameters, X, y, decay), self._draw(len(X), batch_size),
+            steps_per_epoch=max(len(X) / batch_size, 1),
+            num_iters=checks.at_least(0, "num_iters", num_iters),
             learning_rate=checks.factor("learning_rate", learning_rate),
             decay=checks.factor("learning_rate_decay", learning_rate_decay),
         )  # fmt: skip
+        self.params.update(parameters)  # what is trained, in place
+        self.history = {"loss_history": [], "train_acc_history": [], "val_acc_history": []}
         with _bar(num_iters, progress) as show:
             for step in steps:
                 self.history["loss_history"].append(step.loss)
                 if verbose and step.number % 100 == 0:
                     print(f"iteration {step.number} / {num_iters}: loss {step.loss:f}")
                 if step.ends_epoch:
-                    found = self._fused(parameters, readable, None, 0.0, chosen=step.indices).argmax(axis=1)
+                    found = self._fused(parameters, X, None, 0.0, chosen=step.indices).argmax(axis=1)
+                    of_validation = self._fused(parameters, X_val, None, 0.0).argmax(axis=1)
                     self.history["train_acc_history"].append(accuracy(found, y[step.indices]))
-                    self.history["val_acc_history"].append(accuracy(self.predict(X_val), y_val))
+                    self.history["val_acc_history"].append(accuracy(of_validation, y_val))
                 show(f"loss {step.loss:.4f}")
                 if on_step is not None:
                     on_step(step.number, step.loss)
         return self.history
 
-    def gradients_of(
-        self, X: np.ndarray, y: np.ndarray, indices: np.ndarray, reg: float = 0.0
-    ) -> tuple[float, dict[str, np.ndarray]]:
-        """What ``loss(X[indices], y[indices], reg)`` returns, without a copy of the rows; nothing is checked.
+    def by_batch(
+        self, parameters: dict[str, np.ndarray], X: np.ndarray, y: np.ndarray, decay: float
+    ) -> Callable[[np.ndarray], tuple[float, dict[str, np.ndarray]]]:
+        """The loss of a batch and its gradients, by the numbers of its rows (int64, within X), which are not copied.
 
-        `X` and the int64 arrays `y` and `indices` are as ``loss`` would have them.
+        Nothing is checked but here: `X` and `y` are as ``loss`` leaves them.
         """
-        decay = self._reg_scale * reg
-        loss, gradients = self._fused(self.params, X, y[indices], decay, chosen=indices)
-        return loss, gradients
+        readable = block_input(X, parameters["W1"].dtype)
+
+        def loss_and_gradients(indices: np.ndarray) -> tuple[float, dict[str, np.ndarray]]:
+            loss, gradients = self._fused(parameters, readable, y[indices], decay, chosen=indices)
+            return loss, gradients
+
+        return loss_and_gradients
 
     def _normal(self, *shape: int) -> np.ndarray:
         return np.asarray(self._random.standard_normal(shape))
@@ -249,47 +251,56 @@ class TwoLayerNet:
         target = Path(path)
         with tempfile.TemporaryDirectory(dir=target.absolute().parent) as folder:
             part = Path(folder) / "part.npz"
-            np.savez(part, allow_pickle=False, **self.params)
+            arrays: dict[str, Any] = {"reg_scale": np.array(self._reg_scale), **self._parameters()}
+            np.savez(part, **arrays)
             os.replace(part, target)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TwoLayerNet:
         """A net with the parameters of a file that `save` wrote. Nothing is unpickled."""
-        with np.load(path, allow_pickle=False) as archive:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError(f"{os.fspath(path)} is a single array: expected a file that save() wrote")
+        with archive:
             missing = [name for name in PARAMETERS if name not in archive.files]
             if missing:
                 raise ValueError(f"{os.fspath(path)} lacks {', '.join(missing)}: expected a file that save() wrote")
             found = {name: archive[name] for name in PARAMETERS}
+            scale = float(archive["reg_scale"]) if "reg_scale" in archive.files else cls._reg_scale
         net = cls.__new__(cls)
-        net._random, net.history, net.params = np.random.default_rng(), {}, found
-        net._parameters()
+        net._random, net.history, net.params, net._reg_scale = np.random.default_rng(), {}, found, scale
+        net.params = net._parameters()
         return net
 
-    @property
-    def _dtype(self) -> np.dtype[Any]:
-        found: np.dtype[Any] = self.params["W1"].dtype
-        return found
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_pool"}  # scratch stays here
 
     def _parameters(self) -> dict[str, np.ndarray]:
-        """The parameters, which a caller may have changed, checked and C-contiguous."""
+        """The parameters as they are now, checked; of one dtype and C-contiguous, copied where they are not."""
         W1, W2 = (checks.matrix(name, self.params[name]) for name in ("W1", "W2"))
-        kind = checks.float_dtype("params['W1']", W1.dtype)
+        kind = checks.float_dtype("the dtype of params['W1']", checks.kind(W1))
         shapes = {"W1": W1.shape, "b1": W1.shape[1:], "W2": (W1.shape[1], W2.shape[1]), "b2": W2.shape[1:]}
+        found = {}
         for name, shape in shapes.items():
             array = np.asarray(self.params[name])
             if array.shape != shape or 0 in shape or array.dtype.kind not in "fiub":
-                raise ValueError(
-                    f"params[{name!r}] is {array.dtype} of shape {array.shape}: expected {kind} of {shape}"
-                )
-            self.params[name] = fit(array, kind)
-        return self.params
+                given = f"params[{name!r}] is {array.dtype} of shape {array.shape}"
+                raise ValueError(f"{given}: expected {kind} of shape {shape}")
+            found[name] = fit(array, kind)
+        return found
+
+    def _samples(self, X: ArrayLike, parameters: dict[str, np.ndarray], name: str = "X") -> np.ndarray:
+        found = checks.matrix(name, X)
+        if found.shape[1] != len(parameters["W1"]):
+            raise ValueError(f"{name} has shape {found.shape}: expected (N, {len(parameters['W1'])})")
+        return found
 
     def _labels(self, y: ArrayLike, X: np.ndarray, name: str = "y") -> np.ndarray:
-        labels = checks.labels(y)
+        labels = checks.labels(y, name)
         if len(labels) != len(X):
             raise ValueError(f"{name} of shape {labels.shape} does not fit {len(X)} samples: one label each is needed")
         own = np.array(labels)
-        checks.in_range(own, self.params["W2"].shape[1])
+        checks.in_range(own, self.params["W2"].shape[1], name, "the net has as many outputs")
         return fit(own, _LABELS)
 
 

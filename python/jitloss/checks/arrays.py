@@ -70,19 +70,19 @@ def compute_dtype(W: np.ndarray, X: np.ndarray, bias: np.ndarray | None) -> np.d
     return FLOATS[0 if single else 1]
 
 
-def labels(value: Any) -> np.ndarray:
+def labels(value: Any, name: str = "y") -> np.ndarray:
     """A 1-D array of any integer dtype. Floats are refused, not truncated."""
-    found = array("y", value)
+    found = array(name, value)
     if found.ndim != 1:
-        raise ValueError(f"y has shape {found.shape}: expected one dimension, (N,)")
+        raise ValueError(f"{name} has shape {found.shape}: expected one dimension, (N,)")
     if found.dtype.kind not in "iu":
         if found.size == 0 and not isinstance(value, np.ndarray):
             return np.empty(0, np.int64)  # an empty list says nothing of its dtype
-        raise TypeError(f"y has dtype {found.dtype}: expected integers, the index of each sample's class")
+        raise TypeError(f"{name} has dtype {found.dtype}: expected integers, the index of each sample's class")
     return found
 
 
-def in_range(y: np.ndarray, n_classes: int) -> None:
+def in_range(y: np.ndarray, n_classes: int, name: str = "y", why: str = "W has as many columns") -> None:
     """Refuse labels outside 0 … C − 1, in their own dtype: a cast first could wrap a bad one into the range."""
     if y.size == 0:
         return
@@ -92,6 +92,4 @@ def in_range(y: np.ndarray, n_classes: int) -> None:
         right = y.max() < n_classes and (y.dtype.kind == "u" or y.min() >= 0)
     if not right:
         first = int(np.flatnonzero((y < 0) | (y >= n_classes))[0])
-        raise ValueError(
-            f"y[{first}] is {y[first]}: expected labels from 0 to {n_classes - 1}, for W has {n_classes} columns"
-        )
+        raise ValueError(f"{name}[{first}] is {y[first]}: expected labels from 0 to {n_classes - 1}, for {why}")

@@ -56,29 +56,25 @@ def options(given: Asked, forms: Collection[str], y: np.ndarray, n_classes: int)
     margin, power, smoothing = _numbers(given)
     reduction = one_of("reduction", given.reduction, REDUCTIONS)
     weights = None if given.sample_weight is None else sample_weights(given.sample_weight, len(own))
-    if given.ignore_index is not None:
+    ignores = given.ignore_index is not None
+    if ignores:
         kept = is_kept(own, given.ignore_index)
-        own[~kept] = 0
-        weights = kept.astype(np.float64) if weights is None else weights * kept
+        own *= kept  # label 0
+        weights = kept.astype(np.float64) if weights is None else np.multiply(weights, kept, out=weights)
     in_range(own, n_classes)
     per_class = None if given.class_weight is None else class_weights(given.class_weight, n_classes)
-    normaliser = float(max(len(own), 1))
-    if weights is not None or per_class is not None:
-        all_ignored = given.ignore_index is not None and not kept.any()
-        normaliser = 1.0 if all_ignored or len(own) == 0 else _sum(own, weights, per_class)
-    names = [name for name in ("sample_weight", "class_weight", "ignore_index") if getattr(given, name) is not None]
-    values = {
-        "multiclass": form,
-        "margin": margin,
-        "power": power,
-        "label_smoothing": smoothing,
-        "reduction": reduction,
-    }
-    usual = {**_USUAL, "multiclass": default}
-    asked = frozenset(names) | {name for name, value in values.items() if value != usual[name]}
-    if reduction != "mean":
+    if weights is None and per_class is None:
+        normaliser = float(max(len(own), 1))
+    elif len(own) == 0 or (ignores and not kept.any()):
         normaliser = 1.0
-    return own, Options(form, margin, power, smoothing, weights, per_class, reduction, normaliser, asked)
+    else:
+        normaliser = _sum(own, weights, per_class)
+    asked = {name for name in ("sample_weight", "class_weight", "ignore_index") if getattr(given, name) is not None}
+    asked.update(n for n, v in zip(_NUMBERS, (margin, power, smoothing, reduction), strict=True) if v != _USUAL[n])
+    if form != default:
+        asked.add("multiclass")
+    normaliser = normaliser if reduction == "mean" else 1.0
+    return own, Options(form, margin, power, smoothing, weights, per_class, reduction, normaliser, frozenset(asked))
 
 
 @lru_cache
@@ -88,7 +84,8 @@ def _plain(form: str, n_samples: int) -> Options:
 
 
 _USUAL = Asked()._asdict()
-_DEFAULTS = tuple(_USUAL[name] for name in ("margin", "power", "label_smoothing", "reduction"))
+_NUMBERS = ("margin", "power", "label_smoothing", "reduction")
+_DEFAULTS = tuple(_USUAL[name] for name in _NUMBERS)
 
 
 def _nothing(given: Asked) -> bool:
@@ -136,7 +133,7 @@ def class_weights(value: Any, n_classes: int) -> np.ndarray:
 
 def _weights(name: str, given: np.ndarray) -> np.ndarray:
     weights = np.array(given, np.float64)
-    if weights.size and not (weights.min() >= 0 and weights.max() < np.inf):  # NaN fails the first
+    if weights.size and not (np.minimum.reduce(weights) >= 0 and np.maximum.reduce(weights) < np.inf):  # no NaN either
         first = int(np.flatnonzero(~((weights >= 0) & (weights < np.inf)))[0])
         raise ValueError(f"{name}[{first}] is {weights[first]}: expected finite numbers of at least 0")
     return weights
@@ -144,10 +141,12 @@ def _weights(name: str, given: np.ndarray) -> np.ndarray:
 
 def is_kept(y: np.ndarray, ignored: Any) -> np.ndarray:
     """Which labels are not `ignored`, a whole number; one that their dtype cannot hold is no label of theirs."""
-    value, limits = index("ignore_index", ignored), np.iinfo(y.dtype)
-    if not limits.min <= value <= limits.max:
+    value = index("ignore_index", ignored)
+    try:
+        label = np.array(value, y.dtype)
+    except OverflowError:
         return np.ones(len(y), bool)
-    return np.asarray(y != y.dtype.type(value))
+    return np.asarray(y != label) if label == value else np.ones(len(y), bool)
 
 
 def _sum(y: np.ndarray, weights: np.ndarray | None, per_class: np.ndarray | None) -> float:

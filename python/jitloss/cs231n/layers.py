@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import losses
+from .. import checks, losses
 
 
 def svm_loss(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
@@ -19,6 +19,11 @@ def softmax_loss(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
 
 def _of_scores(name: str, x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
     """The loss of X W with W the identity: NumPy's definition, for there is no product to be fast at."""
-    losses_of_rows, dx = losses.LOSSES[name].reference(np.array(x), np.asarray(y))
+    scores, labels = checks.matrix("x", x), checks.labels(y)
+    if len(labels) != len(scores):
+        raise ValueError(f"y of shape {labels.shape} does not fit x of shape {scores.shape}: a label a row is needed")
+    checks.in_range(labels, scores.shape[1], why="x has as many columns")
+    own = np.array(scores, checks.kind(scores) if scores.dtype.kind == "f" else float)
+    losses_of_rows, dx = losses.LOSSES[name].reference(own, labels)
     count = max(len(dx), 1)
     return float(losses_of_rows.sum(dtype=np.float64) / count), dx / dx.dtype.type(count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,15 +59,15 @@ def run(options: argparse.Namespace) -> int:
     return 130 if trained.interrupted else 0
 
 
-def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def _save(path: Path, arrays: dict[str, Any]) -> None:
     with path.open("wb") as file:  # NumPy would add a suffix to a name that has none
-        np.savez(file, allow_pickle=False, **arrays)
+        np.savez(file, **arrays)
 
 
 def _settings(options: argparse.Namespace) -> Settings:
     for name, least, most in (
         ("steps", 1, 1e9), ("batch_size", 1, 1e9), ("hidden", 1, 1e6), ("reg", 0, 1e300), ("held_out", 0, 1),
-        ("seed", 0, 2**63), ("learning_rate", 0, 1e300),
+        ("seed", 0, 2**63), ("learning_rate", 1e-300, 1e300),
     ):  # fmt: skip
         value = getattr(options, name)
         if value is not None and not least <= value <= most:

@@ -13,7 +13,7 @@ from ..sgd import descend, drawn
 from ..two_layer import TwoLayerNet, accuracy
 
 MODELS = ("softmax", "svm", "two-layer")
-# By the last epoch the learning rate has fallen to this share.
+# By the last step the learning rate has fallen to this share.
 _LAST_RATE = 0.01
 
 
@@ -80,15 +80,16 @@ def fit(data: Data, settings: Settings, show: Callable[[str], None] = lambda say
     seen = random.permutation(len(rows))[:1000]  # enough to see how the training data fares
     steps = descend(
         parameters, gradients, drawn(random, len(rows), settings.batch_size), steps_per_epoch=per_epoch,
-        learning_rate=rate, decay=_LAST_RATE ** (per_epoch / settings.steps), num_iters=settings.steps,
+        learning_rate=rate, step_decay=_LAST_RATE ** (1 / settings.steps), num_iters=settings.steps,
     )  # fmt: skip
     try:
         for step in steps:
             trained.losses.append(step.loss)
             if step.ends_epoch or step.number == settings.steps - 1:
+                right = accuracy(predict(X[seen]), y[seen]), accuracy(predict(X_held_out), y_held_out)
                 trained.epochs.append(step.number + 1)
-                trained.training.append(accuracy(predict(X[seen]), y[seen]))
-                trained.validation.append(accuracy(predict(X_held_out), y_held_out))
+                trained.training.append(right[0])
+                trained.validation.append(right[1])
             show(f"loss {step.loss:.4f} · held out {trained.validation[-1]:.1%} right")
     except KeyboardInterrupt:
         trained.interrupted = True
@@ -118,7 +119,7 @@ def _two_layer(X: np.ndarray, y: np.ndarray, n_classes: int, settings: Settings,
     std = (2 / X.shape[1]) ** 0.5  # He and others (2015): what a ReLU lets through keeps its size
     net = TwoLayerNet(X.shape[1], settings.hidden, n_classes, std=std, rng=random, dtype=X.dtype)
     net.params["W2"] *= (X.shape[1] / settings.hidden) ** 0.5
-    return net.params, lambda indices: net.gradients_of(X, y, indices, settings.reg), net.predict
+    return net.params, net.by_batch(net.params, X, y, 0.5 * settings.reg), net.predict
 
 
 def steepness(X: np.ndarray, random: np.random.Generator) -> float:

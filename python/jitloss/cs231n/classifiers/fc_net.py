@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -49,4 +50,4 @@ class TwoLayerNet:
         y : (N,) labels.
         """
         self._net.params = self.params  # a solver may have put another dict there
-        return self._net.loss(np.reshape(X, (len(X), -1)), y, self.reg)
+        return self._net.loss(np.reshape(X, (len(X), math.prod(np.shape(X)[1:]))), y, self.reg)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import checks
 from ...objective import Objective
 from ...sgd import descend
 from .linear_svm import svm_loss_fused
@@ -84,11 +85,11 @@ class LinearClassifier:
 
             def of_own_loss(indices: np.ndarray) -> tuple[float, dict[str, np.ndarray]]:
                 loss, dW = self.loss(X[indices], y[indices], reg)
-                return loss, {"W": dW}
+                return loss, {"W": np.array(dW, np.result_type(dW, W))}  # the gradient is theirs, its copy ours
 
             return of_own_loss
         objective = Objective(X, y, self._loss_name, reg, n_classes=W.shape[1], reg_scale=self._reg_scale)
-        dW = np.empty(W.shape, np.result_type(objective.x0, W))
+        dW = np.empty(W.shape, checks.compute_dtype(W, X, None))
 
         def of_objective(indices: np.ndarray) -> tuple[float, dict[str, np.ndarray]]:
             return objective.batch(indices).value_and_grad(W, out=dW)[0], {"W": dW}
@@ -97,9 +98,12 @@ class LinearClassifier:
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The class (N,) with the largest score for each row of X (N, D)."""
+        return np.asarray((X @ self._weights()).argmax(axis=1))
+
+    def _weights(self) -> np.ndarray:
         if self.W is None:
             raise ValueError("W is None: train the classifier first")
-        return np.asarray((X @ self.W).argmax(axis=1))
+        return self.W
 
     def loss(self, X_batch: np.ndarray, y_batch: np.ndarray, reg: float) -> tuple[float, Any]:
         """The loss and its gradient with respect to W; a subclass defines it."""
@@ -112,8 +116,7 @@ class LinearSVM(LinearClassifier):
     _loss_name = "svm"
 
     def loss(self, X_batch: np.ndarray, y_batch: np.ndarray, reg: float) -> tuple[float, Any]:
-        assert self.W is not None
-        return svm_loss_fused(self.W, X_batch, y_batch, reg, self._reg_scale)
+        return svm_loss_fused(self._weights(), X_batch, y_batch, reg, self._reg_scale)
 
 
 class Softmax(LinearClassifier):
@@ -122,8 +125,7 @@ class Softmax(LinearClassifier):
     _loss_name = "softmax"
 
     def loss(self, X_batch: np.ndarray, y_batch: np.ndarray, reg: float) -> tuple[float, Any]:
-        assert self.W is not None
-        return softmax_loss_fused(self.W, X_batch, y_batch, reg, self._reg_scale)
+        return softmax_loss_fused(self._weights(), X_batch, y_batch, reg, self._reg_scale)
 
 
 _LOSSES: dict[str, type[LinearClassifier]] = {"svm": LinearSVM, "softmax": Softmax}

@@ -34,8 +34,8 @@ def svm_loss_naive(
                 loss += margin
                 dW[:, j] += X[i]
                 dW[:, y[i]] -= X[i]
-    decay = reg_scale * reg
-    return float(loss / len(X) + decay * np.sum(W * W)), dW / len(X) + 2 * decay * W
+    decay, count = reg_scale * reg, max(len(X), 1)
+    return float(loss / count + decay * np.sum(W * W)), dW / count + 2 * decay * W
 
 
 def svm_loss_vectorized(

@@ -21,6 +21,8 @@ class TwoLayerNet(two_layer.TwoLayerNet):
         Factor on `reg`: 1, or 0.5 for the handouts of 2015 and 2016.
     """
 
+    _reg_scale = 1.0
+
     def __init__(
         self, input_size: int, hidden_size: int, output_size: int, std: float = 1e-4, reg_scale: float = 1.0
     ) -> None:

@@ -19,8 +19,8 @@ def softmax_loss_naive(
         loss += np.log(exponentials.sum()) - scores[y[i]]
         for j in range(W.shape[1]):
             dW[:, j] += (exponentials[j] / exponentials.sum() - (j == y[i])) * X[i]
-    decay = reg_scale * reg
-    return float(loss / len(X) + decay * np.sum(W * W)), dW / len(X) + 2 * decay * W
+    decay, count = reg_scale * reg, max(len(X), 1)
+    return float(loss / count + decay * np.sum(W * W)), dW / count + 2 * decay * W
 
 
 def softmax_loss_vectorized(
