@@ -7,7 +7,7 @@ Every part is summed in one fixed order, so the result is the same to the last b
 from __future__ import annotations
 
 from collections.abc import Hashable
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -16,8 +16,8 @@ import numpy as np
 from . import narrow, wide, workers
 from .jit import Kernel
 from .memory import SHARED, Pool
-from .options import Options
-from .rows import SCORE_FLOPS
+from .options import Options, make
+from .rows import SCORE_FLOPS, compiled
 from .rows import tag as tag_of
 
 # Lanes with a gradient of their own are the faster way for few classes anyhow (`wide` would leave vectors half empty);
@@ -88,6 +88,11 @@ def linear_loss(
     return total, decay * squares if decay else 0.0  # not 0 · infinity
 
 
+def options_of(loss: str, dtype: np.dtype[Any], *asked: Any) -> tuple[Options, tuple[np.ndarray | None, ...]]:
+    """The Options of a call; see ``options.make``."""
+    return make(partial(compiled, loss, dtype.name), dtype, *asked)
+
+
 _FLOAT64 = np.dtype(np.float64)
 _NOTHING = {char: np.empty(0, char) for char in "fd"}
 
@@ -107,7 +112,7 @@ def setup(
     """How a problem is solved."""
     way = way_of(n_rows, n_features, n_classes, dtype.itemsize)
     in_place = x_dtype == dtype and x_layout == "C" and not chosen  # else blocks of X are copied
-    plan = way.plan(loss, n_rows, n_features, n_classes, dtype.itemsize, not in_place, wrt)
+    plan = way.plan(n_rows, n_features, n_classes, dtype.itemsize, not in_place, wrt)
     tag = tag_of(loss)
     return Setup(
         kernel=way.run,

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import moves, rows, tiles
+from . import moves, tiles
 from .blocks import read, where
 from .jit import Kernel, merged
 from .memory import RESULTS, Sizes, row_items, whole_lines
@@ -82,8 +82,7 @@ class Plan(NamedTuple):
     want_w: bool
     want_b: bool
     want_x: bool
-    row_loss: int  # addresses of what is compiled
-    dot_tile: int
+    dot_tile: int  # addresses of what is compiled
     outer_tile: int
     transpose_tile: int
 
@@ -99,8 +98,8 @@ def lane_count(n_rows, n_features, n_classes, item_bytes, cut=Cut()):  # noqa: B
 
 
 @lru_cache
-def plan(loss, n_rows, n_features, n_classes, item_bytes, copies, wrt, cut=Cut()):  # noqa: B008
-    """The Plan of a problem. `loss`: its name; `copies`: blocks of X are copied; `wrt`: the gradients wanted."""
+def plan(n_rows, n_features, n_classes, item_bytes, copies, wrt, cut=Cut()):  # noqa: B008
+    """The Plan of a problem. `copies`: blocks of X are copied; `wrt`: the gradients wanted."""
     n_lanes = lane_count(n_rows, n_features, n_classes, item_bytes, cut)
     panel = panel_items(item_bytes)
     width = -(-n_features // panel) * panel
@@ -141,7 +140,6 @@ def plan(loss, n_rows, n_features, n_classes, item_bytes, copies, wrt, cut=Cut()
         want_w=want_w,
         want_b="b" in wrt,
         want_x="X" in wrt,
-        row_loss=rows.compiled(loss, item_type),
         dot_tile=dot,
         outer_tile=outer,
         transpose_tile=moves.compiled(item_type)[0],
@@ -260,9 +258,7 @@ def _losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0):
     total = missed = 0.0
     for i in range(0, n, strip):
         in_strip = min(strip, n - i)
-        rows_of_strip(
-            plan.row_loss, loss, scratch, s0 + i, rows, c, SAMPLES, y, first + i, in_strip, options, part, totals
-        )
+        rows_of_strip(loss, scratch, s0 + i, rows, c, SAMPLES, y, first + i, in_strip, options, part, totals)
         total += totals[0]
         missed += totals[1]
     if plan.want_b:

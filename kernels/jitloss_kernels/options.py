@@ -9,6 +9,7 @@ What weighs nothing costs exactly nothing, also where it is NaN.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -35,16 +36,21 @@ class Options(NamedTuple):
     base: Place  # (C,) of the scores' dtype, filled up with zeros to whole panels
     weights: Place  # (N,) float64
     losses: Place  # (N,) of the scores' dtype: each sample's loss is written here
+    row_loss: int  # the address of the loss, compiled for options of this kind
 
 
-# Of an Options whose arrays come as addresses.
-TYPE = types.NamedTuple(
-    (types.float64, types.int64, types.float64, types.boolean, types.float64, *(types.int64,) * 4), Options
-)
+class Plain(NamedTuple("Fields", [(name, Any) for name in Options._fields])):  # type: ignore[misc]
+    """Options that are plain, by another name: what is compiled for it leaves out all that weighs."""
+
+
+# Of an Options whose arrays come as addresses, and of the same bits known to be plain.
+_FIELDS = (types.float64, types.int64, types.float64, types.boolean, types.float64, *(types.int64,) * 5)
+TYPE, PLAIN = types.NamedTuple(_FIELDS, Options), types.NamedTuple(_FIELDS, Plain)
 _NOTHING = {char: np.empty(0, char) for char in "fd"}
 
 
 def make(
+    compiled: Callable[[bool], int],
     dtype: np.dtype[Any],
     scale: float,
     margin: float = 1.0,
@@ -57,11 +63,12 @@ def make(
 ) -> tuple[Options, tuple[np.ndarray | None, ...]]:
     """The Options of a call, and the arrays that have to live as long as they are used.
 
-    All arrays are contiguous and float64, but `losses`, which is of the compute `dtype`.
+    All arrays are contiguous and float64, but `losses`, which is of the compute `dtype`. `compiled` has the address of
+    the loss, for plain options or for others.
     """
     plain = weights is None and class_weight is None and losses is None and not smoothing
     if plain and pointers.by_address():
-        return _plain(scale, margin, power), ()
+        return _plain(compiled(True), scale, margin, power), ()
     hits = base = None
     base_sum = 0.0
     if smoothing or class_weight is not None:
@@ -78,13 +85,13 @@ def make(
     else:
         kinds = ("d", dtype.char, "d", dtype.char)
         places = tuple(_NOTHING[kind] if a is None else a for a, kind in zip(arrays, kinds, strict=True))
-    return Options(margin, power, scale, plain, base_sum, *places), arrays
+    return Options(margin, power, scale, plain, base_sum, *places, compiled(plain)), arrays
 
 
 @lru_cache
-def _plain(scale: float, margin: float, power: int) -> Options:
+def _plain(address: int, scale: float, margin: float, power: int) -> Options:
     """Nothing but a margin: made once for many calls."""
-    return Options(margin, power, scale, True, 0.0, 0, 0, 0, 0)
+    return Options(margin, power, scale, True, 0.0, 0, 0, 0, 0, address)
 
 
 @merged

@@ -26,19 +26,19 @@ in float64 whatever the scores.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import log
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
 from numba.extending import overload
 
-from . import options as row_options
 from . import pointers
 from .exponential import exp_nonpositive, smallest_normal
 from .jit import Kernel, helper, merged
-from .pointers import given, load, store
+from .options import PLAIN, TYPE
 from .shapes import panel_items
+from .weighing import combine, settle_hinges, settle_logarithms, subtract_targets, take_targets
 
 SAMPLES, CLASSES = False, True
 # What a score takes, in flops of a matrix product.
@@ -103,13 +103,8 @@ def weston_watkins(s, s0, step, n_rows, one_sample, y, first, n, options, part, 
                 total[i] += np.float64(hinge) * np.float64(hinge)
                 row[i] = hinge + hinge
     if one_sample:
-        _combine(total, 0, lanes)
-    if options.plain:
-        _add_hinges(n, options.scale, part, total, lanes)
-    else:
-        _take_weights(y, first, n, options.weights, options.hits, total, lanes)
-        _weigh_hinges(one_sample, n, options.scale, part, total, lanes)
-        _hand_out(first, n, options.losses, s.dtype.type, total, lanes)
+        combine(total, 0, lanes)
+    settle_hinges(options, y, one_sample, first, n, part, total, lanes)
     _slope(s, s0, step, n_rows, one_sample, y, first, n, part, lanes)
 
 
@@ -154,12 +149,7 @@ def crammer_singer(s, s0, step, n_rows, one_sample, y, first, n, options, part, 
             row = s[s0 + j * step : s0 + j * step + lanes]
             for i in range(lanes):
                 row[i] *= zero if row[i] == 0 else part[lanes + i] + part[lanes + i]
-    if options.plain:
-        _add_hinges(n, options.scale, part, total, lanes)
-    else:
-        _take_weights(y, first, n, options.weights, options.hits, total, lanes)
-        _weigh_hinges(one_sample, n, options.scale, part, total, lanes)
-        _hand_out(first, n, options.losses, s.dtype.type, total, lanes)
+    settle_hinges(options, y, one_sample, first, n, part, total, lanes)
     _slope(s, s0, step, n_rows, one_sample, y, first, n, part, lanes)
 
 
@@ -183,12 +173,7 @@ def softmax(s, s0, step, n_rows, one_sample, y, first, n, options, part, total):
             part[i] = largest
     for i in range(n):
         part[lanes + i] = s[_label(s0, step, lanes, one_sample, y[first + i], i)]
-    if not options.plain:
-        _take_weights(y, first, n, options.weights, options.hits, total, lanes)
-        for i in range(lanes):
-            total[lanes + i] = total[3 * lanes + i] * np.float64(part[i] - part[lanes + i]) if i < n else 0.0
-    if options.base_sum != 0:
-        _add_base(s, s0, step, n_rows, one_sample, options.base, part, total, lanes)
+    take_targets(options, s, s0, step, n_rows, one_sample, y, first, n, part, total, lanes)
     for j in range(n_rows):
         row = s[s0 + j * step : s0 + j * step + lanes]
         for i in range(lanes):
@@ -196,24 +181,14 @@ def softmax(s, s0, step, n_rows, one_sample, y, first, n, options, part, total):
         for i in range(lanes):  # apart: converting in between would halve the vectors of float32
             total[i] += np.float64(row[i])
     if one_sample:
-        _combine(total, 0, lanes)
-    if options.plain:
-        _add_logarithms(n, options.scale, part, total, lanes)
-    else:
-        _weigh_logarithms(one_sample, n, options.scale, options.base_sum, part, total, lanes)
-        _hand_out(first, n, options.losses, s.dtype.type, total, lanes)
-        if total[1] > 0:
-            _clear_weightless(s, s0, step, n_rows, part, lanes)
+        combine(total, 0, lanes)
+    settle_logarithms(options, s, s0, step, n_rows, one_sample, first, n, part, total, lanes)
     for j in range(n_rows):
         row = s[s0 + j * step : s0 + j * step + lanes]
         for i in range(lanes):
             dscore = row[i] * part[i]
             row[i] = zero if dscore < tiny else dscore  # a number below the normal ones slows every product down
-    if options.base_sum != 0:
-        _subtract_base(s, s0, step, n_rows, one_sample, options.base, part, lanes)
-    if not options.plain:
-        for i in range(n):
-            part[lanes + i] *= s.dtype.type(total[3 * lanes + i])
+    subtract_targets(options, s, s0, step, n_rows, one_sample, n, part, total, lanes)
     for i in range(n):
         s[_label(s0, step, lanes, one_sample, y[first + i], i)] -= part[lanes + i]
 
@@ -228,19 +203,6 @@ def _mark_first(s, s0, step, n_rows, worst, total, lanes):
             found = open_ and row[i] == worst
             open_ = open_ and not found
             row[i] = 1 if found else 0
-
-
-@merged
-def _take_weights(y, first, n, weights, hits, total, lanes):
-    """The weight of each sample of a strip, and what it counts towards its label."""
-    for i in range(2 * lanes):
-        total[2 * lanes + i] = 1.0
-    if given(weights):
-        for i in range(n):
-            total[2 * lanes + i] = load(weights, first + i, 0.0)
-    if given(hits):
-        for i in range(n):
-            total[3 * lanes + i] = load(hits, y[first + i], 0.0)
 
 
 @merged
@@ -259,37 +221,6 @@ def _take_labels(s, s0, step, one_sample, y, first, n, part, total, lanes):
 
 
 @merged
-def _add_hinges(n, scale, part, total, lanes):
-    """The loss of a strip whose samples all weigh 1.
-
-    The score of a label, still in `part`, is no answer if it is infinite: 0 times infinity is NaN.
-    """
-    loss = 0.0
-    for i in range(n):
-        loss += total[i] + 0.0 * np.float64(part[i])
-    for i in range(lanes):
-        part[lanes + i] = scale
-    total[0], total[1] = loss, 0.0
-
-
-@merged
-def _weigh_hinges(one_sample, n, scale, part, total, lanes):
-    """Weigh the losses of an SVM; factors on its slopes go to the second half of `part`."""
-    missed = 0.0
-    for i in range(lanes):
-        part[lanes + i] = 0
-    for i in range(n):
-        factor, found = total[2 * lanes + i] * total[3 * lanes + i], total[i] + 0.0 * np.float64(part[i])
-        total[lanes + i] = factor * found if factor != 0 else 0.0
-        missed += factor == 0 and found != found
-        part[lanes + i] = factor * scale
-    if one_sample:
-        for i in range(1, lanes):
-            part[lanes + i] = part[lanes]
-    total[1] = missed
-
-
-@merged
 def _slope(s, s0, step, n_rows, one_sample, y, first, n, part, lanes):
     """Put factors on the slopes that the classes of an SVM have, and what they add up to into the label's place."""
     zero = s.dtype.type(0)
@@ -301,119 +232,43 @@ def _slope(s, s0, step, n_rows, one_sample, y, first, n, part, lanes):
             part[i] += row[i]
             row[i] = zero if part[lanes + i] == 0 else row[i] * part[lanes + i]
     if one_sample:
-        _combine(part, 0, lanes)
+        combine(part, 0, lanes)
     for i in range(lanes):
         part[i] = zero if part[lanes + i] == 0 else -part[lanes + i] * part[i]
     for i in range(n):
         s[_label(s0, step, lanes, one_sample, y[first + i], i)] = part[i]
 
 
-@merged
-def _add_base(s, s0, step, n_rows, one_sample, base, peak, total, lanes):
-    """Σ_c base_c (peak − s_c) of each sample, added to its loss; what has no base costs nothing, −∞ or not."""
-    for j in range(n_rows):
-        for i in range(lanes):
-            target = load(base, j * lanes + i if one_sample else j, peak[i])
-            total[lanes + i] += np.float64(target * (peak[i] - s[s0 + j * step + i])) if target != 0 else 0.0
-    if one_sample:
-        _combine(total, lanes, lanes)
-
-
-@merged
-def _clear_weightless(s, s0, step, n_rows, part, lanes):
-    """0 in place of exponentials whose factor is 0: they may be NaN."""
-    for j in range(n_rows):
-        for i in range(lanes):
-            if part[i] == 0:
-                s[s0 + j * step + i] = 0
-
-
-@merged
-def _subtract_base(s, s0, step, n_rows, one_sample, base, part, lanes):
-    """Take the base of the targets off the dscores."""
-    for j in range(n_rows):
-        for i in range(lanes):
-            target = load(base, j * lanes + i if one_sample else j, part[i])
-            s[s0 + j * step + i] -= part[lanes + i] * target
-
-
-@merged
-def _add_logarithms(n, scale, part, total, lanes):
-    """The loss of a strip whose samples all weigh 1; factors on exponentials, and on onehot(y), go to `part`."""
-    # One logarithm for all: a sum lies between 1 and C, so no product of a strip's leaves the range of float64.
-    loss, product = 0.0, 1.0
-    for i in range(n):
-        loss += np.float64(part[i] - part[lanes + i])
-        product *= total[i]
-    for i in range(lanes):
-        part[i] = scale / total[i]
-        part[lanes + i] = scale
-    total[0], total[1] = loss + log(product), 0.0
-
-
-@merged
-def _weigh_logarithms(one_sample, n, scale, base_sum, part, total, lanes):
-    """Weigh the losses of a softmax; factors as in _add_logarithms.
-
-    Σ_c t_c goes with the logarithm, and with the probabilities.
-    """
-    missed = 0.0
-    for i in range(n, lanes):
-        part[i] = part[lanes + i] = 0
-    for i in range(n):
-        targets = total[3 * lanes + i] + base_sum
-        weight = total[2 * lanes + i] if targets != 0 else 0.0
-        found = total[lanes + i] + targets * log(total[i])
-        total[lanes + i] = weight * found if weight != 0 else 0.0
-        missed += weight == 0 and found != found
-        part[i] = weight * scale * targets / total[i] if weight != 0 else 0.0
-        part[lanes + i] = weight * scale
-    if one_sample:
-        for i in range(1, lanes):
-            part[i], part[lanes + i] = part[0], part[lanes]
-    total[1] = missed
-
-
-@merged
-def _hand_out(first, n, losses, item, total, lanes):
-    """Add up a strip's losses; each goes to its place if that is asked for."""
-    loss = 0.0
-    for i in range(n):
-        loss += total[lanes + i]
-    if given(losses):
-        for i in range(n):
-            store(losses, first + i, item(total[lanes + i]))
-    total[0] = loss
-
-
-def rows(address, loss, s, s0, step, n_rows, one_sample, y, first, n, options, part, total):
-    """Run a loss on a strip; `loss` is what ``tag`` returns for it, `address` what ``compiled`` does."""
+def rows(loss, s, s0, step, n_rows, one_sample, y, first, n, options, part, total):
+    """Run a loss on a strip; `loss` is what ``tag`` returns for it."""
     _of_tag(type(loss)).python(s, s0, step, n_rows, one_sample, y, first, n, options, part, total)
 
 
 @overload(rows)
-def _rows_compiled(address, loss, s, s0, step, n_rows, one_sample, y, first, n, options, part, total):
+def _rows_compiled(loss, s, s0, step, n_rows, one_sample, y, first, n, options, part, total):
     if pointers.by_address():
 
-        def through_pointer(address, loss, s, s0, step, n_rows, one_sample, y, first, n, options, part, total):
-            pointers.call(address, (s, s0, step, n_rows, one_sample, y, first, n, options, part, total))
+        def through_pointer(loss, s, s0, step, n_rows, one_sample, y, first, n, options, part, total):
+            pointers.call(options.row_loss, (s, s0, step, n_rows, one_sample, y, first, n, options, part, total))
 
         return through_pointer
     row_loss = helper(_of_tag(loss.instance_class).python)
 
-    def directly(address, loss, s, s0, step, n_rows, one_sample, y, first, n, options, part, total):
+    def directly(loss, s, s0, step, n_rows, one_sample, y, first, n, options, part, total):
         row_loss(s, s0, step, n_rows, one_sample, y, first, n, options, part, total)
 
     return directly  # so that an IndexError reaches the caller
 
 
-def compiled(loss, item_type):
+@cache
+def compiled(loss, item_type, plain):
     """The address of a loss, by its name, for "float32" or "float64" scores; 0 where its code is copied."""
     if not pointers.by_address():
         return 0
     index = types.int64
     scores, labels, totals = (types.Array(getattr(types, name), 1, "C") for name in (item_type, "int64", "float64"))
-    signature = (scores, index, index, index, index, labels, index, index, row_options.TYPE, scores, totals)
+    options = PLAIN if plain else TYPE
+    signature = (scores, index, index, index, index, labels, index, index, options, scores, totals)
     return pointers.address_of(ROWS[loss].kernel, signature)
 
 
@@ -434,13 +289,3 @@ def _label(s0, step, lanes, one_sample, label, lane):
     if one_sample:
         return s0 + label // lanes * step + label % lanes
     return s0 + label * step + lane
-
-
-@merged
-def _combine(parts, at, lanes):
-    """Put the sum of all lanes into every lane; in order, one after the other."""
-    total = parts[at]
-    for i in range(1, lanes):
-        total += parts[at + i]
-    for i in range(lanes):
-        parts[at + i] = total

@@ -15,12 +15,12 @@ ever exists. What is called score there is called hidden here.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
 
-from . import narrow, workers
+from . import narrow, rows, workers
 from .blocks import read, where
 from .jit import Kernel, helper, merged, out_of_line
 from .memory import RESULTS, SHARED, Pool, whole_lines
@@ -59,7 +59,7 @@ def plan(n_rows, n_features, n_hidden, n_outputs, item_bytes, copies, trains):
     # What a lane needs for the second layer: fewer lanes where that is much.
     more = n_outputs * (n_hidden + 2 * _BLOCK_ROWS) / (n_features * n_hidden)
     cut = _CUT._replace(lanes_bytes=int(_CUT.lanes_bytes / (1 + more)), few_lanes=_CUT.few_lanes if more < 8 else 2)
-    first = narrow.plan("softmax", n_rows, n_features, n_hidden, item_bytes, copies, wrt, cut)
+    first = narrow.plan(n_rows, n_features, n_hidden, item_bytes, copies, wrt, cut)
     scores_at = first.lane_items
     packed_at = scores_at + whole_lines(n_outputs * first.block_rows + 2 * first.panel, item_bytes)
     slopes_at = packed_at + (n_outputs * first.block_rows if trains else 0)
@@ -110,7 +110,7 @@ def net_loss(
     nothing = np.empty(0, dtype)
     flat = [parameters[name].reshape(-1) for name in ("W1", "b1", "W2", "b2")]
     written = [results[name].reshape(-1) if name in results else nothing for name in ("W1", "b1", "W2", "b2", "scores")]
-    options, _ = make(dtype, 1 / max(n_rows, 1))
+    options, _ = make(partial(rows.compiled, "softmax", dtype.name), dtype, 1 / max(n_rows, 1))
     arguments = (
         counts, 0, N_STAGES, tag, sizes, X.reshape(-1) if in_place else X if chosen is None else (X, chosen),
         np.empty(0, np.int64) if y is None else y, options, 2 * decay, scratch, sums, *flat, *written,
@@ -207,9 +207,7 @@ def backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0):
     total = 0.0
     for i in range(0, n, strip):
         in_strip = min(strip, n - i)
-        rows_of_strip(
-            first.row_loss, loss, scratch, at + i, block, c, SAMPLES, y, row + i, in_strip, options, part, totals
-        )
+        rows_of_strip(loss, scratch, at + i, block, c, SAMPLES, y, row + i, in_strip, options, part, totals)
         total += totals[0]
     db = sums0 + 4 * strip
     for j in range(c):

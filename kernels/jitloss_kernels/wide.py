@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import moves, rows, tiles
+from . import moves, tiles
 from .blocks import is_copied, read, where
 from .jit import Kernel, helper, merged, out_of_line
 from .memory import RESULTS, Sizes, row_items, whole_lines
@@ -80,14 +80,13 @@ class Plan(NamedTuple):
     want_w: bool
     want_b: bool
     want_x: bool
-    row_loss: int  # addresses of what is compiled
-    outer_tile: int
+    outer_tile: int  # addresses of what is compiled
     copy_tile: int
 
 
 @lru_cache
-def plan(loss, n_rows, n_features, n_classes, item_bytes, copies, wrt):
-    """The Plan of a problem. `loss`: its name; `copies`: blocks of X are copied; `wrt`: the gradients wanted."""
+def plan(n_rows, n_features, n_classes, item_bytes, copies, wrt):
+    """The Plan of a problem. `copies`: blocks of X are copied; `wrt`: the gradients wanted."""
     panel, row_bytes = panel_items(item_bytes), n_classes * item_bytes
     fitting = min(max(_SCORES_BYTES // row_bytes, _LEAST_ROWS), max(_MOST_BYTES // row_bytes, _TASK_ROWS), _MOST_ROWS)
     n_blocks = max(1, -(-n_rows // fitting))
@@ -134,7 +133,6 @@ def plan(loss, n_rows, n_features, n_classes, item_bytes, copies, wrt):
         want_w="W" in wrt,
         want_b="b" in wrt,
         want_x="X" in wrt,
-        row_loss=rows.compiled(loss, item_type),
         outer_tile=tiles.compiled(item_type)[1],
         copy_tile=moves.compiled(item_type)[1],
     )
@@ -276,7 +274,7 @@ def losses(task, loss, plan, y, block, first, n, options, scratch, sums, member)
     for i in range(start, min(start + _TASK_ROWS, n)):
         at = i * plan.panel
         rows_of_strip(
-            plan.row_loss, loss, scratch, at, plan.panel_step, plan.n_panels, CLASSES,
+            loss, scratch, at, plan.panel_step, plan.n_panels, CLASSES,
             y, first + i, 1, options, part, totals,
         )  # fmt: skip
         total += totals[0]

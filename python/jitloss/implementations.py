@@ -114,8 +114,8 @@ def fused_loss(
     losses = np.zeros(len(y), dtype) if given.reduction == "none" else None
     if given.normaliser < _SMALLEST_SUM:  # its reciprocal would be infinite
         given = _enlarged(given)
-    options, arrays = _options().make(
-        dtype, 1 / given.normaliser, given.margin, given.power, given.label_smoothing,
+    options, arrays = _fused().options_of(
+        given.form, dtype, 1 / given.normaliser, given.margin, given.power, given.label_smoothing,
         given.class_weight, given.sample_weight, losses, W.shape[1],
     )  # fmt: skip
     more = {} if pool is None else {"rows": rows, "pool": pool}
@@ -133,13 +133,6 @@ def _fused() -> Any:
     from jitloss_kernels import fused
 
     return fused
-
-
-@cache
-def _options() -> Any:
-    from jitloss_kernels import options
-
-    return options
 
 
 # The options that are arguments of their own in a Problem; the others are found in its `options`.
