@@ -7,7 +7,7 @@ pytest.importorskip("rich")
 
 from jitloss import cli, data
 from jitloss.train import command, fit
-from problems import JIT_DISABLED
+from problems import JIT_DISABLED, needs_jit
 
 STEPS = "60" if JIT_DISABLED else "2000"
 
@@ -68,6 +68,7 @@ def test_an_interrupt_between_two_accuracies(monkeypatch):
     assert len(trained.epochs) == len(trained.training) == len(trained.validation) == 1
 
 
+@needs_jit
 def test_small_batches_learn_too():
     """The learning rate falls step by step, however many steps an epoch has."""
     trained = fit.fit(data.digits(), fit.Settings(steps=1000, batch_size=1))

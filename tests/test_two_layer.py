@@ -240,6 +240,7 @@ def test_the_callers_arrays_stay_theirs():
     assert net.params["W1"] is W1
 
 
+@needs_jit
 def test_several_threads_at_once():
     """FAULTS, row 16: one net, one objective."""
     from concurrent.futures import ThreadPoolExecutor
