@@ -5,8 +5,24 @@ strides, whose blocks are copied into scratch; or as such a matrix and the numbe
 the numbers are the same, so the results are.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
 from numba import types
 from numba.extending import overload
+
+
+def shape_of(X: np.ndarray, dtype: np.dtype[Any], rows: np.ndarray | None) -> str:
+    """ "flat", where X can be used as it lies by a kernel of that `dtype`; else its memory order, "C", "F" or "A"."""
+    layout = "C" if X.flags.c_contiguous else "F" if X.flags.f_contiguous else "A"
+    return "flat" if layout == "C" and X.dtype == dtype and rows is None else layout
+
+
+def handed(X: np.ndarray, shape: str, rows: np.ndarray | None) -> Any:
+    """X as a kernel takes it."""
+    return X.reshape(-1) if shape == "flat" else X if rows is None else (X, rows)
 
 
 def is_copied(x):

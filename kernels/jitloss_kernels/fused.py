@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import narrow, wide, workers
+from .blocks import handed, shape_of
 from .jit import Kernel
 from .memory import SHARED, Pool
 from .options import Options, make
@@ -42,7 +43,6 @@ class Setup(NamedTuple):
     member_items: int
     n_sums: int
     member_sums: int
-    in_place: bool
     worth_threads: bool
 
 
@@ -67,8 +67,8 @@ def linear_loss(
     Scratch comes from the `pool`.
     """
     dtype, n_rows = W.dtype, len(y)
-    layout = "C" if X.flags.c_contiguous else "F" if X.flags.f_contiguous else "A"
-    task = setup(loss, n_rows, *W.shape, dtype, X.dtype, layout, rows is not None, tuple(gradients))
+    shape = shape_of(X, dtype, rows)
+    task = setup(loss, n_rows, *W.shape, dtype, X.dtype, shape, rows is not None, tuple(gradients))
     n_members = workers.size(n_threads) if task.worth_threads else 1
     scratch = pool.borrow(task.n_items + n_members * task.member_items, dtype)
     sums = pool.borrow(task.n_sums + n_members * task.member_sums, _FLOAT64)
@@ -77,8 +77,7 @@ def linear_loss(
     nothing = _NOTHING[dtype.char]
     dW, db, dX = (gradients[name].reshape(-1) if name in gradients else nothing for name in ("W", "b", "X"))
     arguments = (
-        counts, 0, task.n_stages, task.loss, task.plan, W.reshape(-1),
-        X.reshape(-1) if task.in_place else X if rows is None else (X, rows), y,
+        counts, 0, task.n_stages, task.loss, task.plan, W.reshape(-1), handed(X, shape, rows), y,
         nothing if bias is None else bias, options, 2 * decay, scratch, sums, dW, db, dX,
     )  # fmt: skip
     workers.run(task.kernel, task.key, n_members, arguments)
@@ -105,23 +104,21 @@ def setup(
     n_classes: int,
     dtype: np.dtype[Any],
     x_dtype: np.dtype[Any],
-    x_layout: str,
+    x_shape: str,
     chosen: bool,
     wrt: tuple[str, ...],
 ) -> Setup:
     """How a problem is solved."""
     way = way_of(n_rows, n_features, n_classes, dtype.itemsize)
-    in_place = x_dtype == dtype and x_layout == "C" and not chosen  # else blocks of X are copied
-    plan = way.plan(n_rows, n_features, n_classes, dtype.itemsize, not in_place, wrt)
+    plan = way.plan(n_rows, n_features, n_classes, dtype.itemsize, x_shape != "flat", wrt)
     tag = tag_of(loss)
     return Setup(
         kernel=way.run,
-        key=(type(tag).__name__, dtype.num, x_dtype.num, "flat" if in_place else x_layout, chosen),
+        key=(type(tag).__name__, dtype.num, x_dtype.num, x_shape, chosen),
         loss=tag,
         plan=plan,
         n_stages=way.n_stages(plan),
         **way.sizes(plan)._asdict(),
-        in_place=in_place,
         worth_threads=worth_threads(n_rows, n_features, n_classes, dtype.itemsize),
     )
 

@@ -35,7 +35,7 @@ from .workers import claim, finish, wait
 PACK, LANES, FOLD, ADD, N_STAGES = range(5)
 # A lane is worth its fold from about this many flops on.
 _LANE_FLOPS = 1 << 19
-_MAX_BLOCK_ROWS = 64
+MAX_BLOCK_ROWS = 64
 # A gradient larger than this leaves L2 between two blocks, and takes longer to fold: lanes have more rows then.
 LARGE_BYTES, LARGE_LANE_ROWS = 256 << 10, 128
 _MAX_LANES = 32
@@ -105,7 +105,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, copies, wrt, cut=Cut()):  # 
     width = -(-n_features // panel) * panel
     copy_row = row_items(n_features, item_bytes)
     fitting = cut.block_bytes // ((width + n_classes) * item_bytes)  # not by `copies`: every layout has the same sums
-    block_rows = min(max(fitting // panel, 1) * panel, _MAX_BLOCK_ROWS)
+    block_rows = min(max(fitting // panel, 1) * panel, MAX_BLOCK_ROWS)
     n_chunks = max(1, -(-n_features * item_bytes // _CHUNK_BYTES))
     group = -(-n_classes // -(-n_classes // tallest()))
     parts_at = n_classes * block_rows + 2 * panel  # after the scores, and what a row loss needs for a strip

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import narrow, rows, workers
-from .blocks import read, where
+from .blocks import handed, read, shape_of, where
 from .jit import Kernel, helper, merged, out_of_line
 from .memory import RESULTS, SHARED, Pool, whole_lines
 from .narrow import ADD, FOLD, LANES, N_STAGES, PACK
@@ -34,7 +34,6 @@ from .workers import claim, finish, wait
 
 # W1 and dW1 are large: a block has more rows than fit into L2, so that they are walked through less often.
 _CUT = narrow.Cut(block_bytes=1600 << 10, large_lane_rows=64, lanes_bytes=8 << 20, few_lanes=4)
-_BLOCK_ROWS = 64
 # Other threads are called for what takes one thread some thirty microseconds.
 _WORTH_FLOPS = 2 << 20
 
@@ -57,18 +56,19 @@ def plan(n_rows, n_features, n_hidden, n_outputs, item_bytes, copies, trains):
     """The Plan of a net and a number of rows."""
     wrt = ("W", "b") if trains else ()
     # What a lane needs for the second layer: fewer lanes where that is much.
-    more = n_outputs * (n_hidden + 2 * _BLOCK_ROWS) / (n_features * n_hidden)
+    more = n_outputs * (n_hidden + 2 * narrow.MAX_BLOCK_ROWS) / (n_features * n_hidden)
     cut = _CUT._replace(lanes_bytes=int(_CUT.lanes_bytes / (1 + more)), few_lanes=_CUT.few_lanes if more < 8 else 2)
     first = narrow.plan(n_rows, n_features, n_hidden, item_bytes, copies, wrt, cut)
     scores_at = first.lane_items
     packed_at = scores_at + whole_lines(n_outputs * first.block_rows + 2 * first.panel, item_bytes)
     slopes_at = packed_at + (n_outputs * first.block_rows if trains else 0)
     gradient_at = slopes_at + (first.tile * first.block_rows if trains else 0)
+    lane_sums = whole_lines(4 * first.panel + n_hidden + n_outputs + 1, 8)
     return Plan(
         first=first._replace(
             lane_items=whole_lines(gradient_at + (n_hidden * n_outputs if trains else 0), item_bytes),
-            lane_sums=whole_lines(4 * first.panel + n_hidden + n_outputs + 1, 8),
-            squares_at=RESULTS + first.n_lanes * whole_lines(4 * first.panel + n_hidden + n_outputs + 1, 8),
+            lane_sums=lane_sums,
+            squares_at=RESULTS + first.n_lanes * lane_sums,
         ),
         n_outputs=n_outputs,
         scores_at=scores_at,
@@ -98,9 +98,8 @@ def net_loss(
     """
     dtype, n_rows = parameters["W1"].dtype, len(X) if chosen is None else len(chosen)
     (n_features, n_hidden), n_outputs = parameters["W1"].shape, len(parameters["b2"])
-    layout = "C" if X.flags.c_contiguous else "F" if X.flags.f_contiguous else "A"
-    in_place = X.dtype == dtype and layout == "C" and chosen is None
-    sizes = plan(n_rows, n_features, n_hidden, n_outputs, dtype.itemsize, not in_place, y is not None)
+    shape = shape_of(X, dtype, chosen)
+    sizes = plan(n_rows, n_features, n_hidden, n_outputs, dtype.itemsize, shape != "flat", y is not None)
     first, tag = sizes.first, tag_of("softmax")
     n_flops = n_rows * n_hidden * (n_features + n_outputs)
     n_members = workers.size(n_threads) if n_flops * dtype.itemsize > _WORTH_FLOPS else 1
@@ -112,10 +111,10 @@ def net_loss(
     written = [results[name].reshape(-1) if name in results else nothing for name in ("W1", "b1", "W2", "b2", "scores")]
     options, _ = make(partial(rows.compiled, "softmax", dtype.name), dtype, 1 / max(n_rows, 1))
     arguments = (
-        counts, 0, N_STAGES, tag, sizes, X.reshape(-1) if in_place else X if chosen is None else (X, chosen),
+        counts, 0, N_STAGES, tag, sizes, handed(X, shape, chosen),
         np.empty(0, np.int64) if y is None else y, options, 2 * decay, scratch, sums, *flat, *written,
     )  # fmt: skip
-    key = (type(tag).__name__, dtype.num, X.dtype.num, "flat" if in_place else layout, chosen is not None)
+    key = (type(tag).__name__, dtype.num, X.dtype.num, shape, chosen is not None)
     workers.run(run, key, n_members, arguments)
     total, squares = sums.item(0), sums.item(1)
     pool.give_back(scratch)

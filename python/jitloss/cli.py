@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import __version__, data
 from .losses import LOSSES
-from .terminal import Refused, console, progress_bar, require, write_whole
+from .terminal import Refused, console, progress_bar, require, require_folders, write_whole
 from .train import command as train
 
 if TYPE_CHECKING:
@@ -97,9 +97,7 @@ def run_compare(options: argparse.Namespace) -> int:
     from .compare.table import show
     from .runtime import info
 
-    for path in filter(None, (options.json, options.plot, options.roofline)):
-        if not path.absolute().parent.is_dir():
-            raise Refused(f"{path}: there is no folder {path.absolute().parent} to write to")
+    require_folders(options.json, options.plot, options.roofline)
     n_threads = _threads(options.threads, info()["threads"])
     plan = Plan(
         data=_data(options),

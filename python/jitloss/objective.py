@@ -86,11 +86,8 @@ class Objective:
         for name in options:
             if name not in allowed:
                 raise TypeError(f"{name} is no option of loss {loss!r}: expected one of {', '.join(sorted(allowed))}")
-        self._X, labels = checks.matrix("X", X), checks.labels(y)
-        if len(labels) != len(self._X):
-            raise ValueError(
-                f"y of shape {labels.shape} does not fit X of shape {self._X.shape}: y needs a label a row"
-            )
+        self._X = checks.matrix("X", X)
+        labels = checks.labels_of(self._X, y)
         if self._X.shape[1] == 0:
             raise ValueError(f"X of shape {self._X.shape} has no features: at least one is needed")
         n_classes = checks.class_count(n_classes, labels, options.get("ignore_index"))

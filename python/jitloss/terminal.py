@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from . import files
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +27,13 @@ def require(*packages: str) -> None:
     for name in packages:
         if find_spec(name) is None:
             raise Refused(f"this needs {name}: pip install 'jitloss[cli]'")
+
+
+def require_folders(*paths: Path | None) -> None:
+    """Refuse paths, where there are any, in folders that do not exist."""
+    for path in filter(None, paths):
+        if not path.absolute().parent.is_dir():
+            raise Refused(f"{path}: there is no folder {path.absolute().parent} to write to")
 
 
 @contextmanager
@@ -67,11 +74,8 @@ def progress_bar(steps: int) -> Iterator[Callable[[str], None]]:
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all; refuse where it cannot be written."""
     try:
-        with tempfile.TemporaryDirectory(dir=path.absolute().parent) as folder:
-            part = Path(folder) / path.name
-            write(part)
-            os.replace(part, path)
+        files.write_whole(path, write)
     except (OSError, ValueError) as error:  # ValueError: a suffix that matplotlib does not know
         raise Refused(f"{path} could not be written: {error}") from None

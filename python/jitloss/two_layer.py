@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import checks, reference_net
+from .files import save_arrays, write_whole
 from .implementations import block_input, fit
 from .sgd import descend, drawn
 
@@ -196,6 +196,7 @@ class TwoLayerNet:
         y, y_val = self._labels(y, X), self._labels(y_val, X_val, "y_val")
         if len(X) == 0:
             raise ValueError("X has no rows: there is nothing to train on")
+        X, X_val = (block_input(a, parameters["W1"].dtype) for a in (X, X_val))  # converted once, if at all
         decay, batch_size = checks.decay(reg, self._reg_scale), checks.at_least(1, "batch_size", batch_size)
         steps = descend(
             parameters, self.by_batch(parameters, X, y, decay), self._draw(len(X), batch_size),
@@ -228,10 +229,9 @@ class TwoLayerNet:
 
         Nothing is checked but here: `X` and `y` are as ``loss`` leaves them.
         """
-        readable = block_input(X, parameters["W1"].dtype)
 
         def loss_and_gradients(indices: np.ndarray) -> tuple[float, dict[str, np.ndarray]]:
-            loss, gradients = self._fused(parameters, readable, y[indices], decay, chosen=indices)
+            loss, gradients = self._fused(parameters, X, y[indices], decay, chosen=indices)
             return loss, gradients
 
         return loss_and_gradients
@@ -248,12 +248,8 @@ class TwoLayerNet:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the parameters to an .npz file, whole or not at all."""
-        target = Path(path)
-        with tempfile.TemporaryDirectory(dir=target.absolute().parent) as folder:
-            part = Path(folder) / "part.npz"
-            arrays: dict[str, Any] = {"reg_scale": np.array(self._reg_scale), **self._parameters()}
-            np.savez(part, **arrays)
-            os.replace(part, target)
+        arrays = {"reg_scale": np.array(self._reg_scale), **self._parameters()}
+        write_whole(Path(path), lambda part: save_arrays(part, arrays))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TwoLayerNet:
@@ -296,10 +292,7 @@ class TwoLayerNet:
         return found
 
     def _labels(self, y: ArrayLike, X: np.ndarray, name: str = "y") -> np.ndarray:
-        labels = checks.labels(y, name)
-        if len(labels) != len(X):
-            raise ValueError(f"{name} of shape {labels.shape} does not fit {len(X)} samples: one label each is needed")
-        own = np.array(labels)
+        own = np.array(checks.labels_of(X, y, name, of="its samples"))
         checks.in_range(own, self.params["W2"].shape[1], name, "the net has as many outputs")
         return fit(own, _LABELS)
 

@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arrays import compute_dtype, float_dtype, in_range, kind, labels, matrix, vector
+from .arrays import compute_dtype, float_dtype, in_range, kind, labels, labels_of, matrix, vector
 from .data_set import balanced, class_count, of_rows
 from .options import OPTIONS, Asked, Options, options
 from .outputs import gradient_names, gradient_shape, outputs
-from .scalars import at_least, decay, factor, index, lacking, one_of, threads, unknown
+from .scalars import at_least, decay, factor, lacking, one_of, threads, unknown
 
 __all__ = [
     "OPTIONS", "Asked", "Options", "Problem", "at_least", "balanced", "class_count", "compute_dtype", "decay", "factor",
-    "float_dtype", "gradient_names", "gradient_shape", "in_range", "index", "kind", "labels", "lacking", "matrix",
+    "float_dtype", "gradient_names", "gradient_shape", "in_range", "kind", "labels", "labels_of", "lacking", "matrix",
     "of_rows", "one_of", "options", "outputs", "problem", "threads", "unknown", "vector",
 ]  # fmt: skip
 
@@ -53,11 +53,10 @@ def problem(
     n_threads: Any,
 ) -> Problem:
     """Check the arguments of a linear loss, which is defined in one or more `forms`; see `jitloss.svm_loss`."""
-    W, X, given = matrix("W", W), matrix("X", X), labels(y)
+    W, X = matrix("W", W), matrix("X", X)
     if W.shape[0] != X.shape[1]:
         raise ValueError(f"W of shape {W.shape} does not fit X of shape {X.shape}: W needs a row for each column of X")
-    if len(given) != len(X):
-        raise ValueError(f"y of shape {given.shape} does not fit X of shape {X.shape}: y needs a label for each row")
+    given = labels_of(X, y)
     if W.size == 0:
         raise ValueError(f"W of shape {W.shape} is empty: at least one feature and one class are needed")
     own, chosen = options(asked, forms, given, W.shape[1])

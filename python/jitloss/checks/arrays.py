@@ -82,6 +82,15 @@ def labels(value: Any, name: str = "y") -> np.ndarray:
     return found
 
 
+def labels_of(X: np.ndarray, value: Any, name: str = "y", of: str = "X") -> np.ndarray:
+    """Labels, one for each row of X."""
+    found = labels(value, name)
+    if len(found) != len(X):
+        shapes = f"{name} of shape {found.shape} does not fit {of} of shape {X.shape}"
+        raise ValueError(f"{shapes}: {name} needs a label for each row")
+    return found
+
+
 def in_range(y: np.ndarray, n_classes: int, name: str = "y", why: str = "W has as many columns") -> None:
     """Refuse labels outside 0 … C − 1, in their own dtype: a cast first could wrap a bad one into the range."""
     if y.size == 0:

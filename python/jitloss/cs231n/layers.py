@@ -19,9 +19,8 @@ def softmax_loss(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
 
 def _of_scores(name: str, x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
     """The loss of X W with W the identity: NumPy's definition, for there is no product to be fast at."""
-    scores, labels = checks.matrix("x", x), checks.labels(y)
-    if len(labels) != len(scores):
-        raise ValueError(f"y of shape {labels.shape} does not fit x of shape {scores.shape}: a label a row is needed")
+    scores = checks.matrix("x", x)
+    labels = checks.labels_of(scores, y, of="x")
     checks.in_range(labels, scores.shape[1], why="x has as many columns")
     own = np.array(scores, checks.kind(scores) if scores.dtype.kind == "f" else float)
     losses_of_rows, dx = losses.LOSSES[name].reference(own, labels)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..data import Data, from_words
-from ..terminal import Refused, progress_bar, require, write_whole
+from ..files import save_arrays
+from ..terminal import Refused, progress_bar, require, require_folders, write_whole
 from .fit import MODELS, Settings, Trained, fit
 
 
@@ -40,16 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train, write, tell. An interrupt keeps what was learned, and ends with status 130."""
     require("rich", *(["matplotlib"] if options.plot else []))
-    for path in filter(None, (options.output, options.plot)):
-        if not path.absolute().parent.is_dir():
-            raise Refused(f"{path}: there is no folder {path.absolute().parent} to write to")
+    require_folders(options.output, options.plot)
     settings, data = _settings(options), from_words(options.data)
     start = time.perf_counter()
     with progress_bar(settings.steps) as show:
         trained = fit(data, settings, show)
     seconds = time.perf_counter() - start
     arrays = trained.arrays()
-    write_whole(options.output, lambda path: _save(path, arrays))
+    write_whole(options.output, lambda path: save_arrays(path, arrays))
     if options.plot and trained.losses:
         from .draw import draw
 
@@ -57,11 +55,6 @@ def run(options: argparse.Namespace) -> int:
         write_whole(options.plot, lambda path: draw(trained, title, data.picture, path))
     _tell(trained, data, seconds, options.output)
     return 130 if trained.interrupted else 0
-
-
-def _save(path: Path, arrays: dict[str, Any]) -> None:
-    with path.open("wb") as file:  # NumPy would add a suffix to a name that has none
-        np.savez(file, **arrays)
 
 
 def _settings(options: argparse.Namespace) -> Settings:
