@@ -12,10 +12,9 @@ import sys
 from itertools import product
 
 import numpy as np
-import yardsticks
+from benchmarks import problems, yardsticks
 from rich.progress import track
 
-import problems
 from jitloss.compare import machine, measure
 from jitloss.losses import LOSSES
 

@@ -15,9 +15,8 @@ from itertools import product as combinations
 from pathlib import Path
 
 import numpy as np
-import yardsticks
+from benchmarks import problems, yardsticks
 
-import problems
 from jitloss.compare import first_call, machine, measure, peers
 from jitloss.compare.cases import Case
 from jitloss.losses import LOSSES
@@ -34,7 +33,8 @@ _JIT_PRODUCTS = 2 << 30
 
 def problem(name: str, dtype: str, seed: int = 0, trained: bool = False) -> Case:
     """One of the named problems."""
-    return problems.generated(problems.SHAPES[name], dtype, seed, trained, name)
+    made = problems.generated(problems.SHAPES[name], dtype, seed, trained)
+    return Case(name + (" trained" if trained else ""), "generated", *made)
 
 
 def violated(case: Case) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
+from functools import lru_cache
+from typing import NamedTuple
 
-from jitloss.compare.cases import Case
+import numpy as np
 
 SHAPES = {
     "dev": (500, 3073, 10),
@@ -16,10 +17,19 @@ SHAPES = {
     "features": (8192, 2048, 1000),
     "vocab": (2048, 768, 32000),
     "tiny": (32, 64, 10),
+    "tall": (20000, 785, 10),
 }
 
 
-def generated(shape: tuple[int, int, int], dtype: str, seed: int = 0, trained: bool = False, name: str = "") -> Case:
+class Problem(NamedTuple):
+    """W (D, C), X (N, D), y (N,)."""
+
+    W: np.ndarray
+    X: np.ndarray
+    y: np.ndarray
+
+
+def generated(shape: tuple[int, int, int], dtype: str, seed: int = 0, trained: bool = False) -> Problem:
     """X standard normal, W scaled to scores of unit variance, uniform labels; or W that has learned the labels."""
     n_rows, n_features, n_classes = shape
     random = np.random.default_rng(seed)
@@ -28,4 +38,10 @@ def generated(shape: tuple[int, int, int], dtype: str, seed: int = 0, trained: b
     y = (X @ W).argmax(axis=1) if trained else random.integers(0, n_classes, n_rows)
     if trained:
         W *= np.asarray(20, dtype)
-    return Case(name + (" trained" if trained else ""), "generated", W, X, y)
+    return Problem(W, X, y)
+
+
+@lru_cache
+def named(name: str, dtype: str) -> Problem:
+    """One of the named problems, made once a process."""
+    return generated(SHAPES[name], dtype)
