@@ -12,9 +12,9 @@ import sys
 from itertools import product
 
 import numpy as np
-from benchmarks import problems, yardsticks
 from rich.progress import track
 
+from benchmarks import problems, yardsticks
 from jitloss.compare import machine, measure
 from jitloss.losses import LOSSES
 

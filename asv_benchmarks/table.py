@@ -15,8 +15,8 @@ from itertools import product as combinations
 from pathlib import Path
 
 import numpy as np
-from benchmarks import problems, yardsticks
 
+from benchmarks import problems, yardsticks
 from jitloss.compare import first_call, machine, measure, peers
 from jitloss.compare.cases import Case
 from jitloss.losses import LOSSES

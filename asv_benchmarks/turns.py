@@ -15,8 +15,8 @@ import sys
 import time
 
 import numpy as np
-from benchmarks import problems
 
+from benchmarks import problems
 from jitloss import softmax_loss
 from jitloss.compare import machine
 

@@ -42,7 +42,7 @@ class OneThread:
 
 @calls.sampled
 class Overhead:
-    """A problem so small that Python is all there is to see; and the textbook loops, for which the rest is too large."""
+    """A problem so small that Python is all there is to see; and the textbook loops, for which all else is large."""
 
     param_names = ["loss", "implementation"]
     params = [LOSSES, ["loop", "numpy", "jit", "fused"]]
