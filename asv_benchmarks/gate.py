@@ -24,7 +24,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from gating import accepted, decide, machine, plan, report, sides, turns
 
 HERE = Path(__file__).parent
-PAIRS, CONFIRMING_PAIRS, COLD_PAIRS = 8, 16, 4
+PAIRS, CONFIRMING_PAIRS, COLD_PAIRS, CONFIRMING_COLD_PAIRS = 6, 10, 3, 8
 BUDGET = 540.0  # seconds
 
 
@@ -75,7 +75,7 @@ def judge(chosen: argparse.Namespace, progress: Progress) -> report.Report:
         if again := decide.flagged(runs, benchmarks):
             step = stage(f"measuring again what looks worse: {len(again)}", CONFIRMING_PAIRS)
             until = started + chosen.budget
-            runs += turns.take_turns("confirm", both, again, CONFIRMING_PAIRS, CONFIRMING_PAIRS // 2, until, step)
+            runs += turns.take_turns("confirm", both, again, CONFIRMING_PAIRS, CONFIRMING_COLD_PAIRS, until, step)
     found = decide.verdicts(runs, benchmarks, floors)
     noise = decide.too_noisy(runs)
     return report.Report(

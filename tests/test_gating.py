@@ -66,9 +66,23 @@ def test_a_tenth_slower_is_found_and_nothing_else(seed):
 
 
 def test_the_correction_counts_what_was_flagged():
+    """One of 32 that is slower has 32 times the chance of being so by accident that it has alone."""
     among = runs({"fused": 1.1})  # figures of all 32 that are timed stand in the second stage
     alone = [Run(r.stage, r.pair, r.side, 0.0, {"fused": r.figures["fused"]}) for r in among]
     assert decide.verdicts(among, ALL)[0].p == pytest.approx(32 * decide.verdicts(alone, ALL)[0].p)
+
+
+def test_one_more_compiled_function_is_enough():
+    """A count does not vary: it needs no test."""
+    count, found = Benchmark("count", COLD, 0.0, 0.5), []
+    for stage, n_pairs in (("screen", 3), ("confirm", 8)):
+        found += [
+            Run(stage, i, side, 0.0, {"count": n})
+            for i in range(n_pairs)
+            for side, n in (("before", 6.0), ("after", 7.0))
+        ]
+    assert decide.flagged(found, [count]) == [count]
+    assert words(found, [count]) == {"count": decide.WORSE}
 
 
 def test_bursts_of_noise_do_not_hide_a_slowdown_nor_look_like_one():

@@ -4,9 +4,10 @@ Noise of a shared machine only ever adds time, in bursts that last for seconds. 
 lower half of its processes' (of their logarithms), and the *slowdown* is the difference between the sides. A benchmark
 is flagged if its slowdown comes near its floor in the first pairs. What is flagged is measured again, in fresh pairs,
 and only those count: it is a regression if the slowdown is above the floor, and if exchanging the two sides in pairs
-at random makes one as large as that in less than `ALPHA` of the cases (`scipy.stats.permutation_test`), divided by the
-number of benchmarks that were flagged, as Bonferroni has it. So noise has to strike twice, and the second time without
-having been picked. Intervals are bootstrapped over pairs. Figures that do not vary are compared as they are.
+at random makes one as large as that in less than `ALPHA` of the cases (`scipy.stats.permutation_test`), corrected for
+the number of benchmarks that were flagged (Benjamini and Hochberg, `scipy.stats.false_discovery_control`). So noise has
+to strike twice, and the second time without having been picked. Intervals are bootstrapped over pairs. Figures that do
+not vary are compared as they are.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from .turns import Run
 
 ALPHA = 0.01  # chance of any false alarm among what is flagged, by the confirming pairs alone
 RESAMPLES = 9999  # all ways to exchange the sides of up to 13 pairs; a sample of them beyond
-SCREEN_P, SCREEN_SHARE = 0.1, 0.75  # flagged: below this p, and above this share of the floor
+SCREEN_P, SCREEN_SHARE = 0.13, 0.75  # flagged: below this p, and above this share of the floor
 CONTROL_FLOOR = 0.05  # how far the controls may be apart, or their interval open
-LEAST_PAIRS = 6  # fewer can say nothing
+LEAST_PAIRS = 5  # fewer can say nothing
 
 SAME, FASTER, WORSE, ACCEPTED, NOT_CONFIRMED, UNCLEAR, NEW, GONE, UNMEASURED = (
     "same", "better", "WORSE", "accepted", "not confirmed", "unclear", "new", "GONE", "not measured"
@@ -60,8 +61,11 @@ def verdicts(
     runs: Sequence[Run], benchmarks: Sequence[Benchmark], accepted: Mapping[str, tuple[float, str]] | None = None
 ) -> list[Verdict]:
     """One for each benchmark; `accepted` gives new floors with their reasons."""
-    n_flagged = max(1, len(confirmed(runs) & {b.name for b in benchmarks}))
-    return [_verdict(runs, b, n_flagged, (accepted or {}).get(b.name)) for b in benchmarks]
+    again = [b for b in benchmarks if b.name in confirmed(runs)]
+    chances = [_Evidence(runs, b, "confirm").p() for b in again]
+    corrected = stats.false_discovery_control(chances) if again else []
+    p = dict(zip((b.name for b in again), map(float, corrected), strict=True))
+    return [_verdict(runs, b, p.get(b.name, 1.0), (accepted or {}).get(b.name)) for b in benchmarks]
 
 
 def confirmed(runs: Iterable[Run]) -> set[str]:
@@ -121,6 +125,11 @@ class _Evidence:
         self.before, self.after = (np.array([found[side][pair] for pair in both]) for side in ("before", "after"))
         self.pairs = len(both)
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether nothing varies from process to process, as no time ever does: a count, or a single figure."""
+        return self.pairs < 2 or (np.ptp(self.before) == 0 and np.ptp(self.after) == 0)
+
     @cached_property
     def ratio(self) -> float:
         if np.array_equal(self.before, self.after):  # 0 on both sides is no change
@@ -134,18 +143,20 @@ class _Evidence:
 
     def p(self) -> float:
         """Chance of such a slowdown if the sides did not differ."""
-        if self.pairs < 2 or self.ratio <= 1:
+        if self.is_constant:
+            return float(self.ratio <= 1)
+        if self.ratio <= 1:
             return 1.0
         return float(
             stats.permutation_test(
-                (self.before, self.after), lambda b, a, axis: slowdown(b, a, axis), permutation_type="samples",
-                alternative="greater", vectorized=True, n_resamples=RESAMPLES, rng=np.random.default_rng(0),
+                (self.before, self.after), slowdown, permutation_type="samples", alternative="greater",
+                vectorized=True, n_resamples=RESAMPLES, rng=np.random.default_rng(0),
             ).pvalue
         )  # fmt: skip
 
     def interval(self) -> tuple[float, float]:
         """95 % of the ratio."""
-        if self.pairs < 2 or (np.ptp(self.before) == 0 and np.ptp(self.after) == 0):
+        if self.is_constant:
             return self.ratio, self.ratio
         ends = stats.bootstrap(
             (self.before, self.after), slowdown, paired=True, vectorized=True, n_resamples=2000, method="percentile",
@@ -161,11 +172,11 @@ class _Evidence:
 def _looks_worse(seen: _Evidence) -> bool:
     if not seen.pairs or not seen.beyond(SCREEN_SHARE * seen.benchmark.floor):
         return False
-    # Four pairs can at best be all of one sign: 1 in 16.
+    # Three pairs, as there are of cold starts, can at best be all of one sign: 1 in 8.
     return seen.p() <= SCREEN_P
 
 
-def _verdict(runs: Sequence[Run], benchmark: Benchmark, n_flagged: int, accepted: tuple[float, str] | None) -> Verdict:
+def _verdict(runs: Sequence[Run], benchmark: Benchmark, p: float, accepted: tuple[float, str] | None) -> Verdict:
     stages = [_Evidence(runs, benchmark, stage) for stage in ("once", "screen", "confirm")]
     seen = next((s for s in reversed(stages) if s.pairs), None)
     floor, reason = accepted or (benchmark.floor, "")
@@ -177,7 +188,6 @@ def _verdict(runs: Sequence[Run], benchmark: Benchmark, n_flagged: int, accepted
         nan = math.nan
         return Verdict(benchmark.name, benchmark.unit, floor, nan, nan, nan, nan, nan, nan, 0, word, reason)
     low, high = seen.interval()
-    p = min(1.0, seen.p() * n_flagged)
     word = _word(seen, stages, floor, p, low, high)
     if accepted and word in (SAME, NOT_CONFIRMED) and seen.beyond(benchmark.floor):
         word = ACCEPTED
@@ -191,6 +201,8 @@ def _word(seen: _Evidence, stages: list[_Evidence], floor: float, p: float, low:
     once, screen, confirm = stages
     if seen is once:
         return WORSE if seen.beyond(floor) else FASTER if seen.ratio < 1 / (1 + floor) else SAME
+    if seen is confirm and seen.pairs < LEAST_PAIRS:
+        return UNCLEAR  # time ran out
     if seen is confirm:
         if seen.beyond(floor) and p <= ALPHA:
             return WORSE

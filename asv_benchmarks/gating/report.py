@@ -62,7 +62,7 @@ def write_json(report: Report, file: Path) -> None:
     """Five significant digits of each figure are far below any noise; what is not known is null."""
     found = report.as_json()
     for verdict in found["verdicts"]:
-        verdict.update({k: None for k, v in verdict.items() if isinstance(v, float) and math.isnan(v)})
+        verdict.update({k: None for k, v in verdict.items() if isinstance(v, float) and not math.isfinite(v)})
     for run in found["runs"]:
         run["at"] = round(run["at"], 1)
         run["figures"] = {name: float(f"{value:.5g}") for name, value in run["figures"].items()}
