@@ -129,7 +129,8 @@ def draw(name: str, file: Path) -> None:
         below.plot(numpy / np.nanmedian(numpy), marker="o", markersize=3, linewidth=1, color=line.get_color())
     commits = ratio.commits
     above.axhline(1, color="0.6", linewidth=0.8)
-    above.text(0, 1.02, "NumPy", color="0.4", va="bottom", fontsize=9)
+    at_the_end = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
+    above.annotate("NumPy", (1, 1.01), color="0.4", fontsize=9, **at_the_end)
     above.set(
         yscale="log", ylabel="softmax: our time / NumPy's", title=f"Default implementation over the commits · {name}"
     )
