@@ -62,11 +62,12 @@ def table() -> int:
         print(f"| {injection.says} | {len(runs)} | {exits} | {ratios} | {by} | {seconds} |")
     same = [r for stem, r in found if stem.startswith("same-")]
     print(f"\nReplayed from {len(same)} A/A runs, {len(same) * gate.PAIRS} pairs in blocks of {replay.BLOCK}:\n")
-    print("| slower by | regression found |\n|---:|---|")
+    print("| slower by | regression found | of the rest, too noisy to say |\n|---:|---|---:|")
     pairs = (gate.PAIRS, gate.CONFIRMING_PAIRS, gate.COLD_PAIRS)
     for effect in EFFECTS if same else ():
         rate = replay.rate([r.runs for r in same], plan.everything(), SLOWED, effect, pairs, REPLAYS)
-        print(f"| {f'{effect:.0%}' if effect else 'nothing (false alarms)'} | {rate} |")
+        says = f"{effect:.0%}" if effect else "nothing (false alarms)"
+        print(f"| {says} | {rate} | {rate.unsure} of {rate.replays - rate.hits} |")
     return 0 if kept else 1
 
 

@@ -25,11 +25,12 @@ BLOCK = 4  # pairs
 
 @dataclass(frozen=True)
 class Rate:
-    """So many of so many replays, with the 95 % interval of Clopper and Pearson."""
+    """So many of so many replays, with the 95 % interval of Clopper and Pearson; and how many could not say."""
 
     effect: float
     hits: int
     replays: int
+    unsure: int = 0
 
     def __str__(self) -> str:
         low, high = stats.binomtest(self.hits, self.replays).proportion_ci(0.95, method="exact")
@@ -52,7 +53,7 @@ def rate(
     random = np.random.default_rng(seed)
     timed = [b for b in benchmarks if b.kind != ONCE]
     blocks = _blocks(records)
-    hits = 0
+    hits = unsure = 0
     for _ in range(replays):
         chosen = {b.name for b in timed if re.search(slowed, b.name)} if effect else set()
         runs = _draw(blocks, "screen", pairs[0], chosen, 1 + effect, random)
@@ -60,9 +61,12 @@ def rate(
         if again:
             kept = {b.name for b in (*again, *CONTROLS)}
             runs += _only(_draw(blocks, "confirm", pairs[1], chosen, 1 + effect, random), kept)
-        worse = {v.name for v in decide.verdicts(runs, timed) if v.word == decide.WORSE}
-        hits += bool(worse & chosen if effect else worse)
-    return Rate(effect, hits, replays)
+        found = decide.verdicts(runs, timed)
+        worse = {v.name for v in found if v.word == decide.WORSE}
+        hit = bool(worse & chosen if effect else worse)
+        hits += hit
+        unsure += not hit and decide.exit_status(found, decide.too_noisy(runs)) == 3
+    return Rate(effect, hits, replays, unsure)
 
 
 def _blocks(records: Sequence[Sequence[Run]]) -> list[list[tuple[Run, Run]]]:

@@ -39,6 +39,7 @@ def timed(names: list[str], seconds: float) -> dict[str, float]:
 
 def prepared(names: list[str]) -> dict[str, Callable[[], object]]:
     """A call for each name that this side has, compiled."""
+    import jitloss  # noqa: F401 – so that the side is verified also where only controls are asked for
     from gating import plan
 
     found: dict[str, Callable[[], object]] = {}
