@@ -44,6 +44,7 @@ class Setup(NamedTuple):
     n_sums: int
     member_sums: int
     worth_threads: bool
+    n_flops: int
 
 
 def linear_loss(
@@ -80,7 +81,7 @@ def linear_loss(
         counts, 0, task.n_stages, task.loss, task.plan, W.reshape(-1), handed(X, shape, rows), y,
         nothing if bias is None else bias, options, 2 * decay, scratch, sums, dW, db, dX,
     )  # fmt: skip
-    workers.run(task.kernel, task.key, n_members, arguments)
+    workers.run(task.kernel, task.key, n_members, arguments, task.n_flops)
     total, squares = sums.item(0), sums.item(1)
     pool.give_back(scratch)
     pool.give_back(sums)
@@ -89,7 +90,7 @@ def linear_loss(
 
 def options_of(loss: str, dtype: np.dtype[Any], *asked: Any) -> tuple[Options, tuple[np.ndarray | None, ...]]:
     """The Options of a call; see ``options.make``."""
-    return make(partial(compiled, loss, dtype.name), dtype, *asked)
+    return make(partial(compiled, loss, dtype.char), dtype, *asked)
 
 
 _FLOAT64 = np.dtype(np.float64)
@@ -120,6 +121,7 @@ def setup(
         n_stages=way.n_stages(plan),
         **way.sizes(plan)._asdict(),
         worth_threads=worth_threads(n_rows, n_features, n_classes, dtype.itemsize),
+        n_flops=n_rows * n_classes * (4 * n_features + SCORE_FLOPS),
     )
 
 

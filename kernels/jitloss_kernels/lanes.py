@@ -22,7 +22,7 @@ from . import loops
 from .jit import Kernel, helper, out_of_line
 from .memory import aligned, whole_lines
 from .tags import TAGS
-from .threads import launch
+from .threads import launch, pool_size
 
 # A lane is worth a launch from about this many flops on, a tenth of a millisecond; and with this many rows in
 # each, folding the lanes costs a few per cent at most. All partial gradients together stay below LANES_BYTES.
@@ -30,6 +30,8 @@ LANE_FLOPS = 2_000_000
 LANE_ROWS = 64
 LANES_BYTES = 32 << 20
 MAX_LANES = 64
+# Python sees a Ctrl-C only between two launches; this takes a fraction of a second.
+SLICE_FLOPS = 1 << 31
 # Rounding errors grow with the length of a sum. A float32 gradient is therefore added up over this many rows at a
 # time, then the sums are added up: as close to the truth as a blocked BLAS, for about 1 % of the time.
 CHUNK_ROWS = 1024
@@ -75,7 +77,10 @@ def linear_loss(
     scale = dtype.type(1 / max(n_rows, 1))
     nothing = np.empty((0, 0), dtype)
     lanes = (TAGS[loss], Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, nothing if dX is None else dX)
-    launch(run_lanes, n_lanes, n_threads, lanes)
+    fitting = n_lanes * SLICE_FLOPS // max(4 * n_rows * n_features * n_classes, 1)
+    at_once = min(max(fitting, pool_size()), n_lanes)
+    for first in range(0, n_lanes, at_once):
+        launch(run_lanes, n_lanes, n_threads, (first, min(first + at_once, n_lanes), *lanes))
     value = losses.sum() / max(n_rows, 1)
     if dW is None and not decay:
         return float(value)
@@ -84,10 +89,10 @@ def linear_loss(
 
 
 @Kernel
-def run_lanes(loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
-    """Run every lane; lane l leaves its loss in losses[l] and its gradient in partials[l]."""
+def run_lanes(first_lane, stop_lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
+    """Run some of the lanes; lane l leaves its loss in losses[l] and its gradient in partials[l]."""
     n_lanes = losses.shape[0]
-    for lane in prange(n_lanes):
+    for lane in prange(first_lane, stop_lane):
         start = lane * X.shape[0] // n_lanes
         stop = (lane + 1) * X.shape[0] // n_lanes
         chunk, partial = chunks[lane], partials[lane]

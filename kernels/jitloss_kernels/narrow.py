@@ -30,7 +30,7 @@ from .rows import SAMPLES, SCORE_FLOPS
 from .rows import rows as rows_of_strip
 from .shapes import panel_items, tallest, vector_items
 from .tiles import dot_tile, outer_tile
-from .workers import claim, finish, wait
+from .workers import claim, finish, is_stopped, wait
 
 PACK, LANES, FOLD, ADD, N_STAGES = range(5)
 # A lane is worth its fold from about this many flops on.
@@ -169,7 +169,7 @@ def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, options, twi
             if stage == PACK:
                 pack(task, plan, W, scratch)
             elif stage == LANES:
-                lane(task, loss, plan, X, y, bias, options, scratch, sums, dX)
+                lane(task, counts, loss, plan, X, y, bias, options, scratch, sums, dX)
             elif stage == FOLD:
                 fold(task, plan, W, scratch.dtype.type(twice_decay), scratch, sums, dW)
             else:
@@ -199,13 +199,15 @@ def start_of(plan, lane):
 
 
 @merged
-def lane(task, loss, plan, X, y, bias, options, scratch, sums, dX):
+def lane(task, counts, loss, plan, X, y, bias, options, scratch, sums, dX):
     """The rows of one lane, block by block."""
     start, stop = start_of(plan, task), start_of(plan, task + 1)
     s0, sums0 = plan.weights_items + task * plan.lane_items, RESULTS + task * plan.lane_sums
     sums[sums0 : sums0 + plan.lane_sums] = 0.0
     total, fresh = 0.0, True
     for first in range(start, stop, plan.block_rows):
+        if is_stopped(counts):
+            break
         n = min(plan.block_rows, stop - first)
         read(X, first, n, plan.n_features, scratch, s0 + plan.copy_at, plan.copy_row)
         x, x0, x_row = where(X, first, plan.n_features, scratch, s0 + plan.copy_at, plan.copy_row)

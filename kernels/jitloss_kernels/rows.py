@@ -260,13 +260,19 @@ def _rows_compiled(loss, s, s0, step, n_rows, one_sample, y, first, n, options, 
     return directly  # so that an IndexError reaches the caller
 
 
+_TYPES = {"f": "float32", "d": "float64"}
+
+
 @cache
-def compiled(loss, item_type, plain):
-    """The address of a loss, by its name, for "float32" or "float64" scores; 0 where its code is copied."""
+def compiled(loss, char, plain):
+    """The address of a loss, by its name, for scores of a dtype, by its character; 0 where its code is copied.
+
+    The name of a dtype would take longer to ask for than all else that is done here.
+    """
     if not pointers.by_address():
         return 0
     index = types.int64
-    scores, labels, totals = (types.Array(getattr(types, name), 1, "C") for name in (item_type, "int64", "float64"))
+    scores, labels, totals = (types.Array(getattr(types, name), 1, "C") for name in (_TYPES[char], "int64", "float64"))
     options = PLAIN if plain else TYPE
     signature = (scores, index, index, index, index, labels, index, index, options, scores, totals)
     return pointers.address_of(ROWS[loss].kernel, signature)

@@ -30,7 +30,7 @@ from .rows import SAMPLES
 from .rows import rows as rows_of_strip
 from .rows import tag as tag_of
 from .tiles import dot_tile, outer_tile
-from .workers import claim, finish, wait
+from .workers import claim, finish, is_stopped, wait
 
 # W1 and dW1 are large: a block has more rows than fit into L2, so that they are walked through less often.
 _CUT = narrow.Cut(block_bytes=1600 << 10, large_lane_rows=64, lanes_bytes=8 << 20, few_lanes=4)
@@ -109,13 +109,13 @@ def net_loss(
     nothing = np.empty(0, dtype)
     flat = [parameters[name].reshape(-1) for name in ("W1", "b1", "W2", "b2")]
     written = [results[name].reshape(-1) if name in results else nothing for name in ("W1", "b1", "W2", "b2", "scores")]
-    options, _ = make(partial(rows.compiled, "softmax", dtype.name), dtype, 1 / max(n_rows, 1))
+    options, _ = make(partial(rows.compiled, "softmax", dtype.char), dtype, 1 / max(n_rows, 1))
     arguments = (
         counts, 0, N_STAGES, tag, sizes, handed(X, shape, chosen),
         np.empty(0, np.int64) if y is None else y, options, 2 * decay, scratch, sums, *flat, *written,
     )  # fmt: skip
     key = (type(tag).__name__, dtype.num, X.dtype.num, shape, chosen is not None)
-    workers.run(run, key, n_members, arguments)
+    workers.run(run, key, n_members, arguments, 4 * n_flops)
     total, squares = sums.item(0), sums.item(1)
     pool.give_back(scratch)
     pool.give_back(sums)
@@ -138,7 +138,7 @@ def run(
             if stage == PACK:
                 narrow.pack(task, first, W1, scratch)
             elif stage == LANES:
-                lane(task, loss, plan, X, y, options, scratch, sums, b1, W2, b2, scores)
+                lane(task, counts, loss, plan, X, y, options, scratch, sums, b1, W2, b2, scores)
             elif plan.trains and stage == FOLD:
                 narrow.fold(task, first, W1, scratch.dtype.type(twice_decay), scratch, sums, dW1)
             elif plan.trains:
@@ -149,7 +149,7 @@ def run(
 
 
 @merged
-def lane(task, loss, plan, X, y, options, scratch, sums, b1, W2, b2, scores):
+def lane(task, counts, loss, plan, X, y, options, scratch, sums, b1, W2, b2, scores):
     """The rows of one lane, block by block."""
     first = plan.first
     start, stop = narrow.start_of(first, task), narrow.start_of(first, task + 1)
@@ -159,6 +159,8 @@ def lane(task, loss, plan, X, y, options, scratch, sums, b1, W2, b2, scores):
         scratch[s0 + plan.gradient_at : s0 + plan.gradient_at + first.n_classes * plan.n_outputs] = 0
     total = 0.0
     for row in range(start, stop, first.block_rows):
+        if is_stopped(counts):
+            break
         n = min(first.block_rows, stop - row)
         read(X, row, n, first.n_features, scratch, s0 + first.copy_at, first.copy_row)
         x, x0, x_row = where(X, row, first.n_features, scratch, s0 + first.copy_at, first.copy_row)

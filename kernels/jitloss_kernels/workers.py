@@ -9,6 +9,10 @@ Where numba runs on tbb, tbb's threads are the team: two microseconds away. Else
 the same process and does not survive a fork, workqueue aborts when two threads launch) the team are helpers: Python
 threads that sleep until they are called, some fifty microseconds away, and hold no lock while they work. They need no
 threading layer at all.
+
+Python sees a Ctrl-C only between two of its own steps, and a kernel is one step. So a long call on the main thread, the
+one that signals go to, is left to helpers, while the main thread waits where it can be interrupted; then it marks all
+tasks as claimed and finished, and the helpers come back after the block that they are at.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ import sys
 import threading
 from collections.abc import Hashable
 from functools import cache
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numba
@@ -33,19 +37,27 @@ from .threads import on_tbb, pool_size, running_layer
 
 # A count of claimed and one of finished tasks for each stage.
 COUNTS = 2
+# More tasks than any stage has: a kernel whose counts stand there stops.
+_ALL_DONE = 1 << 40
 _SPINS = 2000
+# A call of so many flops takes a twentieth of a second or more: long enough for somebody to want to interrupt it.
+LONG_FLOPS = 1 << 32
+_PATIENCE = 0.2  # seconds between two looks, for where waiting itself cannot be interrupted
 
 _calls: SimpleQueue[tuple[Any, tuple[Any, ...]]] = SimpleQueue()
 _n_helpers = 0
 _hiring = threading.Lock()
 
 
-def run(kernel: Kernel, key: Hashable, n_members: int, arguments: tuple[Any, ...]) -> None:
-    """Run `kernel` on at most `n_members` threads, this one among them.
+def run(kernel: Kernel, key: Hashable, n_members: int, arguments: tuple[Any, ...], n_flops: int = 0) -> None:
+    """Run `kernel` on at most `n_members` threads, this one among them, but for a long call.
 
-    `key` stands for the types of the arguments; whether arrays may be written to does not count.
+    `key` stands for the types of the arguments; whether arrays may be written to does not count. KeyboardInterrupt, or
+    what else a signal handler raises, ends a call of `LONG_FLOPS` or more; what it has written is worth nothing then.
     """
-    if n_members == 1 or config.BOUNDSCHECK:  # there, an IndexError has to reach the caller
+    if n_flops >= LONG_FLOPS and _can_be_interrupted():
+        _watch(_entry(kernel, key, arguments), n_members, arguments)
+    elif n_members == 1 or config.BOUNDSCHECK:  # there, an IndexError has to reach the caller
         _entry(kernel, key, arguments)(*arguments)
     elif on_tbb():
         call = _entry(_together, (kernel, key), (0, 0, 0, arguments))
@@ -57,6 +69,42 @@ def run(kernel: Kernel, key: Hashable, n_members: int, arguments: tuple[Any, ...
         for _ in range(n_members - 1):
             _calls.put((entry, arguments))
         entry(*arguments)
+
+
+def _can_be_interrupted() -> bool:
+    """Whether signals come to this thread, and a kernel would keep it from seeing them."""
+    return threading.current_thread() is threading.main_thread() and not (config.DISABLE_JIT or config.BOUNDSCHECK)
+
+
+def _watch(entry: Any, n_members: int, arguments: tuple[Any, ...]) -> None:
+    """Have helpers do everything, and wait for them; stop them if something is raised meanwhile."""
+    counts, ended, raised = arguments[0], SimpleQueue[None](), None
+
+    def work(*arguments: Any) -> None:
+        try:
+            entry(*arguments)
+        finally:
+            ended.put(None)
+
+    _hire(n_members)
+    try:
+        for _ in range(n_members):
+            _calls.put((work, arguments))
+    except BaseException:
+        counts[:] = _ALL_DONE
+        raise
+    left = n_members
+    while left:
+        try:
+            ended.get(timeout=_PATIENCE)
+            left -= 1
+        except Empty:
+            continue
+        except BaseException as error:
+            counts[:] = _ALL_DONE
+            raised = error
+    if raised is not None:
+        raise raised
 
 
 @Kernel
@@ -162,6 +210,17 @@ def wait(counts, stage, n_tasks):
             _yield_core()
 
 
+@merged
+def is_stopped(counts):
+    """Whether this call has been interrupted: to be asked once a block."""
+    return _peek(counts) >= _ALL_DONE
+
+
+def _peek(counts):
+    """What stands in the first of the counts just now."""
+    return counts[0]
+
+
 def _add(counts, index, n):
     """counts[index] += n, seen by all threads at once; returns what was there before."""
     before = counts[index]
@@ -178,6 +237,11 @@ def _add_compiled(counts, index, n):
     return lambda counts, index, n: _add_atomically(counts, index, n)
 
 
+@overload(_peek)
+def _peek_compiled(counts):
+    return lambda counts: _load_atomically(counts)
+
+
 @overload(_yield_core)
 def _yield_core_compiled():
     return lambda: _call_system()
@@ -191,6 +255,15 @@ def _add_atomically(typingctx, counts, index, n):
         return builder.atomic_rmw("add", place, n, "seq_cst")
 
     return types.int64(counts, types.int64, types.int64), codegen
+
+
+@intrinsic
+def _load_atomically(typingctx, counts):
+    def codegen(context, builder, signature, arguments):
+        place = context.make_array(counts)(context, builder, arguments[0]).data
+        return builder.load_atomic(place, "monotonic", 8)
+
+    return types.int64(counts), codegen
 
 
 @intrinsic

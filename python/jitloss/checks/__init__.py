@@ -66,10 +66,9 @@ def problem(
     shrinking = decay(reg, reg_scale)
     if shrinking and chosen.reduction == "none":
         raise ValueError(f"reg is {reg} with reduction='none': expected 0, for it belongs to no single sample")
-    inputs = {"W": W, "X": X, "y": given} | ({} if bias is None else {"bias": bias})
-    if chosen.asked:
-        weights = {"sample_weight": asked.sample_weight, "class_weight": asked.class_weight}
-        inputs |= {name: array for name, array in weights.items() if isinstance(array, np.ndarray)}
-    return Problem(
-        W, X, own, bias, chosen, dtype, shrinking, names, outputs(out, names, inputs, dtype), threads(n_threads)
-    )
+    places: tuple[np.ndarray | None, ...] = (None,) * len(names)
+    if out is not None:
+        weights = {"bias": bias, "sample_weight": asked.sample_weight, "class_weight": asked.class_weight}
+        read = {"W": W, "X": X, "y": given} | {k: v for k, v in weights.items() if isinstance(v, np.ndarray)}
+        places = outputs(out, names, read, dtype)
+    return Problem(W, X, own, bias, chosen, dtype, shrinking, names, places, threads(n_threads))

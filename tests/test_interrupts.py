@@ -1,0 +1,82 @@
+"""FAULTS, row 30: Ctrl-C ends a long call within a second, on every layer, and leaves nothing behind."""
+
+import pytest
+
+from jitloss_kernels import threads
+from problems import check_in_fresh_process, needs_jit
+
+# Rows that share memory: long calls with little of it.
+CALLS = {
+    "narrow": "lambda: jitloss.svm_loss(W, rows(1_500_000, 3000), np.zeros(1_500_000, int))",
+    "wide": "lambda: jitloss.softmax_loss(np.ones((3000, 900)), rows(40_000, 3000), np.zeros(40_000, int))",
+    "jit": "lambda X=np.ones((300_000, 200)), y=np.zeros(300_000, int):"
+    " jitloss.svm_loss(np.ones((200, 100)), X, y, implementation='jit')",
+    "net": "lambda: net.loss(rows(400_000, 1000), np.zeros(400_000, int))",
+}
+
+
+@needs_jit
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("layer", ["tbb", "omp", "workqueue"])
+def test_an_interrupt_ends_a_long_call(layer, call, n_threads):
+    if layer == "tbb" and not threads.load_tbb():
+        pytest.skip("tbb is not installed")
+    named = {} if layer == "tbb" else {"NUMBA_THREADING_LAYER": layer}
+    check_in_fresh_process(
+        f"""
+        import os, signal, threading, time
+        import numpy as np
+        import jitloss
+        from problems import make, assert_same_bits
+        def rows(n, d):
+            return np.broadcast_to(np.linspace(-1, 1, d), (n, d))
+        W, net = np.ones((3000, 10)), jitloss.TwoLayerNet(1000, 100, 10, rng=0)
+        small = make((300, 200, 10))
+        once = [jitloss.svm_loss(*small, implementation=name) for name in ("jit", "fused")]
+        call = {CALLS[call]}
+        sent = []
+        def interrupt():
+            sent.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(2):
+            timer = threading.Timer(0.4, interrupt)
+            timer.start()
+            try:
+                call()
+            except KeyboardInterrupt:
+                assert time.monotonic() - sent[-1] < 2  # a second, and one for whoever else is at work here
+            else:
+                raise AssertionError("the call came to its end: it is too short, or cannot be interrupted")
+            for name, expected in zip(("jit", "fused"), once):
+                assert_same_bits(jitloss.svm_loss(*small, implementation=name), expected)
+        """,
+        NUMBA_NUM_THREADS=str(n_threads),
+        **named,
+    )
+
+
+@needs_jit
+def test_a_long_call_has_the_bits_of_a_short_one(monkeypatch):
+    """Left to helpers, or not: the same lanes."""
+    check_in_fresh_process(
+        """
+        import threading
+        import numpy as np
+        import jitloss
+        from jitloss_kernels import lanes, workers
+        from problems import make, assert_same_bits
+        problem = make((3000, 300, 10))
+        net = jitloss.TwoLayerNet(300, 20, 10, rng=0)
+        def all_of_them():
+            loss, grads = net.loss(problem[1], problem[2])
+            ours = [jitloss.softmax_loss(*problem, implementation=name) for name in ("jit", "fused")]
+            return [*sum(ours, ()), loss, *grads.values()]
+        expected = all_of_them()
+        workers.LONG_FLOPS, lanes.SLICE_FLOPS = 1, 1
+        for _ in range(3):
+            assert_same_bits(all_of_them(), expected)
+        assert any(thread.name == "jitloss" for thread in threading.enumerate())
+        """,
+        NUMBA_NUM_THREADS="3",
+    )
