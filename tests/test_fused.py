@@ -267,6 +267,39 @@ def test_nan_is_never_lost(shape, dtype):
             assert_same_bits([dX[others]], [clean[others]])
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_block_of_nan_alone_reaches_the_gradient(loss, dtype):
+    """Blocks whose dscores are all 0 are passed over in dW; NaN is not 0."""
+    W, X, y = make((narrow.MAX_BLOCK_ROWS + 1, 5, 3), dtype)
+    X[-1] = np.nan
+    value, dW = TABLE[loss].function(W, X, y)
+    assert np.isnan(value)
+    assert np.isnan(dW).all()
+
+
+@needs_jit
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_many_classes_in_several_blocks(dtype):
+    shape = (700, 16, 3000)
+    assert fused.way_of(*shape, np.dtype(dtype).itemsize) is wide
+    assert wide.plan(*shape, np.dtype(dtype).itemsize, False, ("W",)).n_blocks > 1
+    for loss in LOSSES:
+        check(shape, dtype, loss)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_huge_scores_of_many_classes(dtype):
+    """Two samples of scores ±1e4 for one class and 0 for the 199 others: log 199 + 1e4, and 0."""
+    W = np.zeros((1, 200), dtype)
+    W[0, 137] = 1e4
+    loss, dW = TABLE["softmax"].function(W, np.array([[1.0], [-1.0]], dtype), [137, 137])
+    assert loss == pytest.approx((np.log(199) + 1e4) / 2, rel=1e-7)
+    expected = np.full((1, 200), -1 / 199 / 2)
+    expected[0, 137] = 0.5
+    np.testing.assert_allclose(dW, expected, rtol=1e-5)
+
+
 @needs_jit
 def test_a_million_rows_in_float32():
     """FAULTS, row 13: no further from the truth than NumPy's float32."""

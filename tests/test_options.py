@@ -79,17 +79,22 @@ def test_random_combinations(problem):
 def test_svm_by_its_definition(multiclass, of_all, margin, power):
     """Python's own arithmetic, sample by sample."""
     S, y = np.random.default_rng(0).normal(0, 2, (20, 4)), np.arange(20) % 4
-    expected = [
-        of_all(max(0.0, s[j] - s[label] + margin) ** power for j in range(4) if j != label)
-        for s, label in zip(S.tolist(), y.tolist(), strict=True)
-    ]
+    expected, slopes = [], np.zeros((20, 4))
+    for i, (s, label) in enumerate(zip(S.tolist(), y.tolist(), strict=True)):
+        hinges = {j: max(0.0, s[j] - s[label] + margin) for j in range(4) if j != label}
+        expected.append(of_all(hinge**power for hinge in hinges.values()))
+        worst = max(hinges, key=hinges.__getitem__)
+        for j, hinge in hinges.items():
+            if hinge > 0 and (multiclass == "weston_watkins" or j == worst):
+                slopes[i, j] = 1.0 if power == 1 else 2 * hinge
+        slopes[i, label] = -sum(slopes[i])
     for name in ("numpy", "fused"):
         found, dX = svm_loss(
             np.eye(4), S, y, margin=margin, power=power, multiclass=multiclass, reduction="none", wrt="X",
             implementation=name,
         )  # fmt: skip
         np.testing.assert_allclose(found, expected, rtol=1e-14)
-        assert np.abs(dX.sum(axis=1)).max() < 1e-13  # dscores of a row sum to 0
+        np.testing.assert_allclose(dX, slopes, rtol=1e-13)  # W is the identity
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3, 1.0])
@@ -164,6 +169,9 @@ def test_crammer_singer_hides_no_nan(bad, n_classes, name):
         options = {"multiclass": "crammer_singer", "reduction": "none", "implementation": name}
         loss = svm_loss(np.eye(n_classes), S, [0] * 3, wrt=(), **options)[0]
         assert np.isfinite(loss).tolist() == [True, False, True]
+        # In that class alone, in all samples: 0 times `bad` is NaN.
+        loss = svm_loss(S, np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]), [0] * 2, wrt=(), **options)[0]
+        assert not np.isfinite(loss).any()
 
 
 @pytest.mark.parametrize("name", supporting("sample_weight"))
