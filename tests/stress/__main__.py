@@ -36,6 +36,7 @@ def child(layer: str, seed: int, first: int, seconds: float) -> int:
     """Cases from number `first` on; the last line says what was done."""
     import cases
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # started in the background, it would be ignored
     done: collections.Counter[str] = collections.Counter()
     wrong: list[str] = []
     numbers = iter(range(first, 1 << 60))
