@@ -112,6 +112,25 @@ def test_fork_after_a_call_and_again_in_the_child(layer):
 
 
 @needs_jit
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_long_call_in_a_forked_child(layer):
+    """It is left to helpers (FAULTS, row 30), and the parent's are not there."""
+    check_on_layer(layer, """
+    from jitloss_kernels import workers
+    workers.LONG_FLOPS = lanes.SLICE_FLOPS = 1
+    once = loss()
+    assert workers._n_helpers
+    for _ in range(3):
+        child = os.fork()
+        if child == 0:
+            assert_same_bits(loss(), once)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert_same_bits(loss(), once)
+    """)  # fmt: skip
+
+
+@needs_jit
 def test_a_fork_while_another_thread_holds_the_turn():
     """The lock that makes launches on workqueue take turns is new in the child."""
     check_on_layer("workqueue", """

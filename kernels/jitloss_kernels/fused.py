@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import narrow, wide, workers
+from . import narrow, narrow_plan, wide, wide_plan, workers
 from .blocks import handed, shape_of
+from .counts import COUNTS
 from .jit import Kernel
 from .memory import SHARED, Pool
 from .options import Options, make
@@ -74,7 +75,7 @@ def linear_loss(
     scratch = pool.borrow(task.n_items + n_members * task.member_items, dtype)
     sums = pool.borrow(task.n_sums + n_members * task.member_sums, _FLOAT64)
     # New for every call: a thread that comes late finds that all is done, and touches nothing else.
-    counts = np.zeros(workers.COUNTS * (task.n_stages + 1), np.int64)
+    counts = np.zeros(COUNTS * (task.n_stages + 1), np.int64)
     nothing = _NOTHING[dtype.char]
     dW, db, dX = (gradients[name].reshape(-1) if name in gradients else nothing for name in ("W", "b", "X"))
     arguments = (
@@ -110,11 +111,11 @@ def setup(
     wrt: tuple[str, ...],
 ) -> Setup:
     """How a problem is solved."""
-    way = way_of(n_rows, n_features, n_classes, dtype.itemsize)
+    kernel, way = way_of(n_rows, n_features, n_classes, dtype.itemsize)
     plan = way.plan(n_rows, n_features, n_classes, dtype.itemsize, x_shape != "flat", wrt)
     tag = tag_of(loss)
     return Setup(
-        kernel=way.run,
+        kernel=kernel,
         key=(type(tag).__name__, dtype.num, x_dtype.num, x_shape, chosen),
         loss=tag,
         plan=plan,
@@ -125,14 +126,15 @@ def setup(
     )
 
 
-def way_of(n_rows: int, n_features: int, n_classes: int, item_bytes: int) -> ModuleType:
-    """The module that solves problems of this shape."""
+def way_of(n_rows: int, n_features: int, n_classes: int, item_bytes: int) -> tuple[Kernel, ModuleType]:
+    """The kernel that solves problems of this shape, and the module that makes plans for it."""
+    few, many = (narrow.run, narrow_plan), (wide.run, wide_plan)
     if n_classes <= _FEW_CLASSES or n_rows == 0:  # no rows at all: a lane that clears its gradient
-        return narrow
+        return few
     n_bytes = n_features * n_classes * item_bytes
     most = _MANY_CLASSES if n_bytes <= _CACHED_BYTES else _SOME_CLASSES
-    least = max(_ROWS_A_CLASS * n_classes, 2 * narrow.LARGE_LANE_ROWS if n_bytes > narrow.LARGE_BYTES else 0)
-    return narrow if n_classes <= most and n_rows >= least else wide
+    least = max(_ROWS_A_CLASS * n_classes, 2 * narrow_plan.LARGE_LANE_ROWS if n_bytes > narrow_plan.LARGE_BYTES else 0)
+    return few if n_classes <= most and n_rows >= least else many
 
 
 def worth_threads(n_rows: int, n_features: int, n_classes: int, item_bytes: int) -> bool:

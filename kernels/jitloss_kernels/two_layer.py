@@ -20,20 +20,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import narrow, rows, workers
+from . import narrow, narrow_plan, rows, workers
 from .blocks import handed, read, shape_of, where
+from .counts import COUNTS, claim, finish, is_stopped, wait
 from .jit import Kernel, helper, merged, out_of_line
 from .memory import RESULTS, SHARED, Pool, whole_lines
-from .narrow import ADD, FOLD, LANES, N_STAGES, PACK
+from .narrow_plan import ADD, FOLD, LANES, N_STAGES, PACK
 from .options import make
 from .rows import SAMPLES
 from .rows import rows as rows_of_strip
 from .rows import tag as tag_of
 from .tiles import dot_tile, outer_tile
-from .workers import claim, finish, is_stopped, wait
 
 # W1 and dW1 are large: a block has more rows than fit into L2, so that they are walked through less often.
-_CUT = narrow.Cut(block_bytes=1600 << 10, large_lane_rows=64, lanes_bytes=8 << 20, few_lanes=4)
+_CUT = narrow_plan.Cut(block_bytes=1600 << 10, large_lane_rows=64, lanes_bytes=8 << 20, few_lanes=4)
 # Other threads are called for what takes one thread some thirty microseconds.
 _WORTH_FLOPS = 2 << 20
 
@@ -41,7 +41,7 @@ _WORTH_FLOPS = 2 << 20
 class Plan(NamedTuple):
     """Sizes and offsets, in items of the scratch they belong to; of a lane's scratch from its beginning on."""
 
-    first: narrow.Plan  # of the first layer
+    first: narrow_plan.Plan  # of the first layer
     n_outputs: int
     scores_at: int  # n_outputs rows of a block; then what a row loss needs for a strip
     packed_at: int  # dscores in panels of samples
@@ -56,9 +56,9 @@ def plan(n_rows, n_features, n_hidden, n_outputs, item_bytes, copies, trains):
     """The Plan of a net and a number of rows."""
     wrt = ("W", "b") if trains else ()
     # What a lane needs for the second layer: fewer lanes where that is much.
-    more = n_outputs * (n_hidden + 2 * narrow.MAX_BLOCK_ROWS) / (n_features * n_hidden)
+    more = n_outputs * (n_hidden + 2 * narrow_plan.MAX_BLOCK_ROWS) / (n_features * n_hidden)
     cut = _CUT._replace(lanes_bytes=int(_CUT.lanes_bytes / (1 + more)), few_lanes=_CUT.few_lanes if more < 8 else 2)
-    first = narrow.plan(n_rows, n_features, n_hidden, item_bytes, copies, wrt, cut)
+    first = narrow_plan.plan(n_rows, n_features, n_hidden, item_bytes, copies, wrt, cut)
     scores_at = first.lane_items
     packed_at = scores_at + whole_lines(n_outputs * first.block_rows + 2 * first.panel, item_bytes)
     slopes_at = packed_at + (n_outputs * first.block_rows if trains else 0)
@@ -105,7 +105,7 @@ def net_loss(
     n_members = workers.size(n_threads) if n_flops * dtype.itemsize > _WORTH_FLOPS else 1
     scratch = pool.borrow(first.weights_items + first.n_lanes * first.lane_items, dtype)
     sums = pool.borrow(first.squares_at + first.n_ranges, np.dtype(np.float64))
-    counts = np.zeros(workers.COUNTS * (N_STAGES + 1), np.int64)
+    counts = np.zeros(COUNTS * (N_STAGES + 1), np.int64)
     nothing = np.empty(0, dtype)
     flat = [parameters[name].reshape(-1) for name in ("W1", "b1", "W2", "b2")]
     written = [results[name].reshape(-1) if name in results else nothing for name in ("W1", "b1", "W2", "b2", "scores")]

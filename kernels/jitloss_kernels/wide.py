@@ -16,142 +16,18 @@ power of two, and what one tile reads comes in a row. The last panel is filled u
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import NamedTuple
-
 import numpy as np
 
-from . import moves, tiles
 from .blocks import is_copied, read, where
+from .counts import claim, finish, wait
 from .jit import Kernel, helper, merged, out_of_line
-from .memory import RESULTS, Sizes, row_items, whole_lines
+from .memory import RESULTS
 from .moves import copy_tile
 from .options import weightless
 from .rows import CLASSES
 from .rows import rows as rows_of_strip
-from .shapes import panel_items, tallest
 from .tiles import outer_tile
-from .workers import claim, finish, wait
-
-COPY, SCORES, ROWS, GRADIENTS, N_STAGES = range(5)
-# Scores of a block: more rows a block mean that W and dW are walked through less often. Never above _MOST_BYTES.
-_SCORES_BYTES = 4 << 20
-_MOST_BYTES = 32 << 20
-_LEAST_ROWS, _MOST_ROWS = 256, 1024
-# A packed chunk of W, _CHUNK features of a group of classes, stays in L2; a tile's rows of it in L1.
-_CHUNK_BYTES = 2048
-_GROUP_PANELS = 1, 4
-# With few rows nothing is reused and nothing packed: W is read as it lies, in runs as long as a page.
-_FEW_ROWS = 20
-_FEW_ROWS_CHUNK, _FEW_ROWS_PANELS = 32, (4, 32)
-_TASK_ROWS = 16
-_PART_TILES = 8
-_MANY_TASKS, _MANY_GROUPS = 16, 8
-_TASK_FEATURES = 256
-
-
-class Plan(NamedTuple):
-    """Sizes, from shapes and dtype alone. Offsets and lengths are in items of the scratch they belong to."""
-
-    n_rows: int
-    n_features: int
-    n_classes: int
-    block_rows: int
-    n_blocks: int
-    panel: int  # classes side by side
-    panel_step: int  # from panel to panel of S
-    n_panels: int
-    group: int  # classes that a task packs, scores or differentiates
-    n_groups: int
-    chunk: int  # features packed at a time
-    part_rows: int  # rows that a task scores
-    part_features: int  # features and classes that a task differentiates
-    part_classes: int
-    tile: int
-    packs: bool
-    width: int  # length of a row of a copied block
-    copy_at: int
-    member_at: int  # scratch of one thread: packed W, and what a row loss needs
-    member_items: int
-    strip_at: int
-    sums_db: int  # float64 scratch: losses, then db, squares, and totals for each thread
-    sums_squares: int
-    sums_totals: int
-    want_w: bool
-    want_b: bool
-    want_x: bool
-    outer_tile: int  # addresses of what is compiled
-    copy_tile: int
-
-
-@lru_cache
-def plan(n_rows, n_features, n_classes, item_bytes, copies, wrt):
-    """The Plan of a problem. `copies`: blocks of X are copied; `wrt`: the gradients wanted."""
-    panel, row_bytes = panel_items(item_bytes), n_classes * item_bytes
-    fitting = min(max(_SCORES_BYTES // row_bytes, _LEAST_ROWS), max(_MOST_BYTES // row_bytes, _TASK_ROWS), _MOST_ROWS)
-    n_blocks = max(1, -(-n_rows // fitting))
-    block_rows = max(1, -(-n_rows // n_blocks))
-    n_panels, few = -(-n_classes // panel), n_rows <= _FEW_ROWS
-    least, most = _FEW_ROWS_PANELS if few else _GROUP_PANELS
-    group = min(max(-(-n_panels // _MANY_GROUPS), least), most) * panel
-    n_groups = -(-n_classes // group)
-    chunk = _FEW_ROWS_CHUNK if few else _CHUNK_BYTES // item_bytes
-    width = row_items(n_features, item_bytes)
-    panel_step = block_rows * panel + whole_lines(1, item_bytes)
-    copy_at = whole_lines(n_panels * panel_step, item_bytes)
-    part_features = min(_PART_TILES * tallest(), n_features)
-    class_parts = min(n_groups, max(1, -(-_MANY_TASKS // -(-n_features // part_features))))
-    strip_at = max((panel if few else max(panel, chunk)) * group, block_rows * part_features)
-    sums_db = RESULTS + n_blocks * -(-block_rows // _TASK_ROWS)
-    sums_squares = sums_db + n_panels * panel
-    item_type = "float32" if item_bytes == 4 else "float64"
-    return Plan(
-        n_rows=n_rows,
-        n_features=n_features,
-        n_classes=n_classes,
-        block_rows=block_rows,
-        n_blocks=n_blocks,
-        panel=panel,
-        panel_step=panel_step,
-        n_panels=n_panels,
-        group=group,
-        n_groups=n_groups,
-        chunk=chunk,
-        part_rows=_share(block_rows, n_groups, 12, 8 * tallest()),
-        part_features=part_features,
-        part_classes=-(-n_groups // class_parts) * group,
-        tile=tallest(),
-        packs=not few,
-        width=width,
-        copy_at=copy_at,
-        member_at=copy_at + (block_rows * width if copies else 0),
-        member_items=whole_lines(strip_at + 2 * panel, item_bytes),
-        strip_at=strip_at,
-        sums_db=sums_db,
-        sums_squares=sums_squares,
-        sums_totals=sums_squares + -(-n_features // _TASK_FEATURES),
-        want_w="W" in wrt,
-        want_b="b" in wrt,
-        want_x="X" in wrt,
-        outer_tile=tiles.compiled(item_type)[1],
-        copy_tile=moves.compiled(item_type)[1],
-    )
-
-
-def _share(n, n_groups, n_tasks, least):
-    """How many of `n` go to a task so that there are about `n_tasks`, none of them too small."""
-    parts = max(1, min(n_tasks // n_groups, n // least))
-    return -(-n // parts)
-
-
-def sizes(plan):
-    """The memory that a problem needs; some of it for each thread."""
-    return Sizes(plan.member_at, plan.member_items, plan.sums_totals, 4 * plan.panel)
-
-
-def n_stages(plan):
-    """How many stages there are: those of each block, and the end in two."""
-    return plan.n_blocks * N_STAGES + 2
+from .wide_plan import COPY, GRADIENTS, N_STAGES, ROWS, SCORES, TASK_FEATURES, TASK_ROWS
 
 
 @Kernel
@@ -176,9 +52,9 @@ def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, options, twi
                 else:
                     add(plan, twice_decay, sums, db)
             elif stage == COPY:
-                start = task * _TASK_ROWS
+                start = task * TASK_ROWS
                 at = plan.copy_at + start * plan.width
-                read(X, first + start, min(_TASK_ROWS, n - start), plan.n_features, scratch, at, plan.width)
+                read(X, first + start, min(TASK_ROWS, n - start), plan.n_features, scratch, at, plan.width)
             elif stage == SCORES:
                 x, x0, x_row = where(X, first, plan.n_features, scratch, plan.copy_at, plan.width)
                 scores(task, plan, x, x0, x_row, n, W, bias, scratch, plan.member_at + member * plan.member_items)
@@ -199,13 +75,13 @@ def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, options, twi
 def _n_tasks(plan, block, stage, n, copies):
     """How many tasks a stage has."""
     if block == plan.n_blocks:
-        return _parts(plan.n_features, _TASK_FEATURES) if stage == 0 else 1
+        return _parts(plan.n_features, TASK_FEATURES) if stage == 0 else 1
     if stage == COPY:
-        return _parts(n, _TASK_ROWS) if copies else 0
+        return _parts(n, TASK_ROWS) if copies else 0
     if stage == SCORES:
         return plan.n_groups * _parts(n, plan.part_rows)
     if stage == ROWS:
-        return _parts(n, _TASK_ROWS)
+        return _parts(n, TASK_ROWS)
     return _n_gradient_tasks(plan) + (_parts(plan.n_features, plan.part_features) if plan.want_x else 0)
 
 
@@ -270,15 +146,15 @@ def losses(task, loss, plan, y, block, first, n, options, scratch, sums, member)
     at_strip = plan.member_at + member * plan.member_items + plan.strip_at
     part = scratch[at_strip : at_strip + 2 * plan.panel]
     totals = sums[plan.sums_totals + 4 * member * plan.panel : plan.sums_totals + 4 * (member + 1) * plan.panel]
-    total, start = 0.0, task * _TASK_ROWS
-    for i in range(start, min(start + _TASK_ROWS, n)):
+    total, start = 0.0, task * TASK_ROWS
+    for i in range(start, min(start + TASK_ROWS, n)):
         at = i * plan.panel
         rows_of_strip(
             loss, scratch, at, plan.panel_step, plan.n_panels, CLASSES,
             y, first + i, 1, options, part, totals,
         )  # fmt: skip
         total += totals[0]
-    sums[RESULTS + block * _parts(plan.block_rows, _TASK_ROWS) + task] = total
+    sums[RESULTS + block * _parts(plan.block_rows, TASK_ROWS) + task] = total
 
 
 @helper
@@ -357,8 +233,8 @@ def inputs(task, plan, first, n, W, scratch, buffer, dX):
 def decay(task, plan, W, twice_decay, sums, dW):
     """The regulariser for a range of features."""
     out_of_line()
-    c, start = plan.n_classes, task * _TASK_FEATURES
-    stop = min(start + _TASK_FEATURES, plan.n_features)
+    c, start = plan.n_classes, task * TASK_FEATURES
+    stop = min(start + TASK_FEATURES, plan.n_features)
     if twice_decay != 0:
         weights, squares = W[start * c : stop * c], 0.0
         for k in range(len(weights)):
@@ -375,10 +251,10 @@ def add(plan, twice_decay, sums, db):
     """The sum of the losses, block after block, and the sum of W²; db where it is wanted."""
     out_of_line()
     sums[0] = sums[1] = 0.0
-    n_tasks = _parts(plan.block_rows, _TASK_ROWS)
+    n_tasks = _parts(plan.block_rows, TASK_ROWS)
     for block in range(plan.n_blocks):
         n = min(plan.block_rows, plan.n_rows - block * plan.block_rows)
-        for task in range(_parts(n, _TASK_ROWS)):
+        for task in range(_parts(n, TASK_ROWS)):
             sums[0] += sums[RESULTS + block * n_tasks + task]
     if twice_decay != 0:
         for k in range(plan.sums_squares, plan.sums_totals):

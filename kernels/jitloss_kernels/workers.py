@@ -18,7 +18,6 @@ tasks as claimed and finished, and the helpers come back after the block that th
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Hashable
 from functools import cache
@@ -26,20 +25,14 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 import numba
-from llvmlite import ir
 from numba import prange, typeof, types
 from numba.core import config
-from numba.extending import intrinsic, overload
 
 from . import pointers
-from .jit import Kernel, merged
+from .counts import ALL_DONE
+from .jit import Kernel
 from .threads import on_tbb, pool_size, running_layer
 
-# A count of claimed and one of finished tasks for each stage.
-COUNTS = 2
-# More tasks than any stage has: a kernel whose counts stand there stops.
-_ALL_DONE = 1 << 40
-_SPINS = 2000
 # A call of so many flops takes a twentieth of a second or more: long enough for somebody to want to interrupt it.
 LONG_FLOPS = 1 << 32
 _PATIENCE = 0.2  # seconds between two looks, for where waiting itself cannot be interrupted
@@ -91,7 +84,7 @@ def _watch(entry: Any, n_members: int, arguments: tuple[Any, ...]) -> None:
         for _ in range(n_members):
             _calls.put((work, arguments))
     except BaseException:
-        counts[:] = _ALL_DONE
+        counts[:] = ALL_DONE
         raise
     left = n_members
     while left:
@@ -101,7 +94,7 @@ def _watch(entry: Any, n_members: int, arguments: tuple[Any, ...]) -> None:
         except Empty:
             continue
         except BaseException as error:
-            counts[:] = _ALL_DONE
+            counts[:] = ALL_DONE
             raised = error
     if raised is not None:
         raise raised
@@ -186,94 +179,3 @@ def _forget_helpers() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_helpers)
-
-
-@merged
-def claim(counts, stage):
-    """The number of the next task of `stage`, whether or not there is such a task."""
-    return _add(counts, COUNTS * stage, 1)
-
-
-@merged
-def finish(counts, stage):
-    """Say that a task of `stage` is done."""
-    _add(counts, COUNTS * stage + 1, 1)
-
-
-@merged
-def wait(counts, stage, n_tasks):
-    """Return when all tasks of `stage` are done. What they wrote is visible then."""
-    spins = 0
-    while _add(counts, COUNTS * stage + 1, 0) < n_tasks:
-        spins += 1
-        if spins > _SPINS:  # whoever has the task may need this very core
-            _yield_core()
-
-
-@merged
-def is_stopped(counts):
-    """Whether this call has been interrupted: to be asked once a block."""
-    return _peek(counts) >= _ALL_DONE
-
-
-def _peek(counts):
-    """What stands in the first of the counts just now."""
-    return counts[0]
-
-
-def _add(counts, index, n):
-    """counts[index] += n, seen by all threads at once; returns what was there before."""
-    before = counts[index]
-    counts[index] += n
-    return before
-
-
-def _yield_core():
-    """Let another thread run."""
-
-
-@overload(_add)
-def _add_compiled(counts, index, n):
-    return lambda counts, index, n: _add_atomically(counts, index, n)
-
-
-@overload(_peek)
-def _peek_compiled(counts):
-    return lambda counts: _load_atomically(counts)
-
-
-@overload(_yield_core)
-def _yield_core_compiled():
-    return lambda: _call_system()
-
-
-@intrinsic
-def _add_atomically(typingctx, counts, index, n):
-    def codegen(context, builder, signature, arguments):
-        array, index, n = arguments
-        place = builder.gep(context.make_array(counts)(context, builder, array).data, [index])
-        return builder.atomic_rmw("add", place, n, "seq_cst")
-
-    return types.int64(counts, types.int64, types.int64), codegen
-
-
-@intrinsic
-def _load_atomically(typingctx, counts):
-    def codegen(context, builder, signature, arguments):
-        place = context.make_array(counts)(context, builder, arguments[0]).data
-        return builder.load_atomic(place, "monotonic", 8)
-
-    return types.int64(counts), codegen
-
-
-@intrinsic
-def _call_system(typingctx):
-    name = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
-
-    def codegen(context, builder, signature, arguments):
-        module = builder.module
-        function = module.globals.get(name) or ir.Function(module, ir.FunctionType(ir.IntType(32), []), name)
-        builder.call(function, [])
-        return context.get_dummy_value()
-
-    return types.void(), codegen

@@ -1,6 +1,6 @@
-"""Mutants: each small change of ``mutants.toml``, made to a copy of the repository, has to turn its test red.
+"""Mutants: each small change of the ``.toml`` files, made to a copy of the repository, has to turn its test red.
 
-python tests/mutants            # all of them, some minutes
+python tests/mutants            # all of them, half an hour
 python tests/mutants hinge      # those whose name contains a word
 """
 
@@ -66,8 +66,8 @@ def verdict(mutant: dict[str, str], folder: Path) -> str:
 
 def main() -> int:
     word = sys.argv[1] if len(sys.argv) > 1 else ""
-    listed = tomllib.loads(Path(__file__).with_name("mutants.toml").read_text())["mutant"]
-    mutants = [mutant for mutant in listed if word in mutant["name"]]
+    lists = (tomllib.loads(path.read_text())["mutant"] for path in sorted(Path(__file__).parent.glob("*.toml")))
+    mutants = [mutant for listed in lists for mutant in listed if word in mutant["name"]]
     left = 0
     with TemporaryDirectory() as temporary:
         folder = copy(Path(temporary).resolve())

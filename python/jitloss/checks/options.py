@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import lru_cache
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,25 +57,28 @@ def options(given: Asked, forms: Collection[str], y: np.ndarray, n_classes: int)
     margin, power, smoothing = _numbers(given)
     reduction = one_of("reduction", given.reduction, REDUCTIONS)
     weights = None if given.sample_weight is None else sample_weights(given.sample_weight, len(own))
-    ignores = given.ignore_index is not None
-    if ignores:
-        kept = is_kept(own, given.ignore_index)
+    kept = None if given.ignore_index is None else is_kept(own, given.ignore_index)
+    if kept is not None:
         own *= kept  # label 0
         weights = kept.astype(np.float64) if weights is None else np.multiply(weights, kept, out=weights)
     in_range(own, n_classes)
     per_class = None if given.class_weight is None else class_weights(given.class_weight, n_classes)
-    if weights is None and per_class is None:
-        normaliser = float(max(len(own), 1))
-    elif len(own) == 0 or (ignores and not kept.any()):
-        normaliser = 1.0
-    else:
-        normaliser = _sum(own, weights, per_class)
-    asked = {name for name in ("sample_weight", "class_weight", "ignore_index") if getattr(given, name) is not None}
-    asked.update(n for n, v in zip(_NUMBERS, (margin, power, smoothing, reduction), strict=True) if v != _USUAL[n])
-    if form != default:
-        asked.add("multiclass")
+    normaliser = _sum(own, weights, per_class, kept)
+    asked = _asked(given, form != default, margin, power, smoothing, reduction)
     normaliser = normaliser if reduction == "mean" else 1.0
-    return own, Options(form, margin, power, smoothing, weights, per_class, reduction, normaliser, frozenset(asked))
+    return own, Options(form, margin, power, smoothing, weights, per_class, reduction, normaliser, asked)
+
+
+def _asked(
+    given: Asked, multiclass: bool, margin: float, power: int, smoothing: float, reduction: str
+) -> frozenset[str]:
+    """The names of the options that ask for something: one written out with its default does not."""
+    asks = Asked(
+        multiclass, margin != 1, power != 1, smoothing != 0,
+        given.sample_weight is not None, given.class_weight is not None, given.ignore_index is not None,
+        reduction != "mean",
+    )  # fmt: skip
+    return frozenset(compress(OPTIONS, asks))
 
 
 @lru_cache
@@ -83,9 +87,7 @@ def _plain(form: str, n_samples: int) -> Options:
     return Options(form, normaliser=float(max(n_samples, 1)))
 
 
-_USUAL = Asked()._asdict()
-_NUMBERS = ("margin", "power", "label_smoothing", "reduction")
-_DEFAULTS = tuple(_USUAL[name] for name in _NUMBERS)
+_DEFAULTS = (Asked().margin, Asked().power, Asked().label_smoothing, Asked().reduction)
 
 
 def _nothing(given: Asked) -> bool:
@@ -131,17 +133,25 @@ def class_weights(value: Any, n_classes: int) -> np.ndarray:
     return weights
 
 
+_INFINITY = int(np.array(np.inf).view(np.uint64))
+
+
 def _weights(name: str, given: np.ndarray) -> np.ndarray:
     weights = np.array(given, np.float64)
-    if weights.size and not (np.minimum.reduce(weights) >= 0 and np.maximum.reduce(weights) < np.inf):  # no NaN either
-        first = int(np.flatnonzero(~((weights >= 0) & (weights < np.inf)))[0])
-        raise ValueError(f"{name}[{first}] is {weights[first]}: expected finite numbers of at least 0")
+    # Read as whole numbers, nothing negative, infinite or NaN is below infinity; of what is right, -0.0 alone is not.
+    if weights.size and not np.maximum.reduce(weights.view(np.uint64)) < _INFINITY:
+        right = (weights >= 0) & (weights < np.inf)
+        if not right.all():
+            first = int(np.flatnonzero(~right)[0])
+            raise ValueError(f"{name}[{first}] is {weights[first]}: expected finite numbers of at least 0")
     return weights
 
 
 def is_kept(y: np.ndarray, ignored: Any) -> np.ndarray:
     """Which labels are not `ignored`, a whole number; one that their dtype cannot hold is no label of theirs."""
     value = index("ignore_index", ignored)
+    if y.dtype == np.int64 and -(1 << 63) <= value < 1 << 63:
+        return np.asarray(y != value)
     try:
         label = np.array(value, y.dtype)
     except OverflowError:
@@ -149,12 +159,19 @@ def is_kept(y: np.ndarray, ignored: Any) -> np.ndarray:
     return np.asarray(y != label) if label == value else np.ones(len(y), bool)
 
 
-def _sum(y: np.ndarray, weights: np.ndarray | None, per_class: np.ndarray | None) -> float:
-    """The sum of the samples' weights: finite, and not 0."""
-    of_labels = 1.0 if per_class is None else per_class[y]
+def _sum(y: np.ndarray, weights: np.ndarray | None, per_class: np.ndarray | None, kept: np.ndarray | None) -> float:
+    """The sum of the samples' weights: finite, and not 0 unless there are none to be `kept`: then 1."""
+    if per_class is not None:
+        of_labels = per_class[y]
+        with np.errstate(over="ignore"):
+            weights = of_labels if weights is None else weights * of_labels
+    if weights is None:
+        return float(max(len(y), 1))
     with np.errstate(over="ignore"):
-        total = float(np.sum(of_labels if weights is None else weights * of_labels))
+        total = float(np.add.reduce(weights))
     if not 0 < total < np.inf:
+        if len(y) == 0 or (kept is not None and not kept.any()):
+            return 1.0
         raise ValueError(
             f"sample_weight and class_weight sum to {total} over the samples that are not ignored: "
             "expected a finite sum above 0"

@@ -1,0 +1,135 @@
+"""How a problem of few classes is cut into lanes, blocks, chunks and groups, and where in the scratch they all lie."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from . import moves, tiles
+from .memory import RESULTS, Sizes, row_items, whole_lines
+from .rows import SCORE_FLOPS
+from .shapes import panel_items, tallest, vector_items
+
+PACK, LANES, FOLD, ADD, N_STAGES = range(5)
+# A lane is worth its fold from about this many flops on.
+_LANE_FLOPS = 1 << 19
+MAX_BLOCK_ROWS = 64
+# A gradient larger than this leaves L2 between two blocks, and takes longer to fold: lanes have more rows then.
+LARGE_BYTES, LARGE_LANE_ROWS = 256 << 10, 128
+_MAX_LANES = 32
+# So much of W, for each of ten classes, stays in an L1 of 32 KB while all rows of a block meet it.
+_CHUNK_BYTES = 2048
+# Features that one task packs or folds.
+TASK_FEATURES = 256
+
+
+class Cut(NamedTuple):
+    """How a problem is cut into lanes and blocks."""
+
+    # A block of X may fill most of an L2 cache of 1 MB: the more rows meet W and dW, the less often these are fetched.
+    block_bytes: int = 800 << 10
+    lane_rows: int = 64
+    large_lane_rows: int = LARGE_LANE_ROWS
+    lanes_bytes: int = 32 << 20  # all gradients together stay below that,
+    few_lanes: int = 1  # but for so many
+
+
+class Plan(NamedTuple):
+    """Sizes, from shapes and dtype alone. Offsets and lengths are in items of the scratch they belong to."""
+
+    n_rows: int
+    n_features: int
+    n_classes: int
+    n_lanes: int
+    block_rows: int
+    chunk: int  # features of a step of the score stage
+    group: int  # classes of a tile, all groups about the same
+    tile: int  # rows of a tile
+    panel: int  # columns of a tile
+    width: int  # features in whole panels: W and dW have so many for each class
+    copy_row: int  # length of a row of a copied block
+    lane_items: int  # scratch of one lane: scores, copied block, dW in panels
+    parts_at: int  # vectors of scores between two chunks
+    copy_at: int
+    gradient_at: int
+    weights_items: int  # scratch shared by all lanes: W in panels
+    lane_sums: int  # float64 scratch of one lane: totals, db, loss; after RESULTS
+    squares_at: int  # float64 scratch of the ranges of features: their sums of W²
+    n_ranges: int  # of features
+    fetches: bool  # the next block; one that is copied comes by itself, row after row
+    want_w: bool
+    want_b: bool
+    want_x: bool
+    dot_tile: int  # addresses of what is compiled
+    outer_tile: int
+    transpose_tile: int
+
+
+def lane_count(n_rows, n_features, n_classes, item_bytes, cut=Cut()):  # noqa: B008  (a tuple of numbers)
+    """How many lanes a problem is cut into; from its shape and dtype alone."""
+    by_work = n_rows * n_classes * (4 * n_features + SCORE_FLOPS) // _LANE_FLOPS
+    gradient_bytes = item_bytes * n_features * n_classes
+    by_rows = n_rows // (cut.lane_rows if gradient_bytes <= LARGE_BYTES else cut.large_lane_rows)
+    by_memory = max(cut.lanes_bytes // gradient_bytes, cut.few_lanes)
+    most = max(1, min(by_work, by_rows, by_memory, _MAX_LANES))
+    return 1 << (most.bit_length() - 1)  # a power of two shares out evenly among 2, 4, 8 … threads
+
+
+@lru_cache
+def plan(n_rows, n_features, n_classes, item_bytes, copies, wrt, cut=Cut()):  # noqa: B008
+    """The Plan of a problem. `copies`: blocks of X are copied; `wrt`: the gradients wanted."""
+    n_lanes = lane_count(n_rows, n_features, n_classes, item_bytes, cut)
+    panel = panel_items(item_bytes)
+    width = -(-n_features // panel) * panel
+    copy_row = row_items(n_features, item_bytes)
+    fitting = cut.block_bytes // ((width + n_classes) * item_bytes)  # not by `copies`: every layout has the same sums
+    block_rows = min(max(fitting // panel, 1) * panel, MAX_BLOCK_ROWS)
+    n_chunks = max(1, -(-n_features * item_bytes // _CHUNK_BYTES))
+    group = -(-n_classes // -(-n_classes // tallest()))
+    parts_at = n_classes * block_rows + 2 * panel  # after the scores, and what a row loss needs for a strip
+    copy_at = parts_at + (block_rows * group * vector_items(item_bytes) if n_chunks > 1 else 0)
+    gradient_at = copy_at + (block_rows * copy_row if copies else 0)
+    want_w = "W" in wrt
+    item_type = "float32" if item_bytes == 4 else "float64"
+    dot, outer = tiles.compiled(item_type)
+    lane_sums = whole_lines(4 * panel + n_classes + 1, 8)
+    lane_items = gradient_at + (n_classes * width if want_w else 0)
+    return Plan(
+        n_rows=n_rows,
+        n_features=n_features,
+        n_classes=n_classes,
+        n_lanes=n_lanes,
+        block_rows=block_rows,
+        chunk=-(-n_features // n_chunks // panel) * panel,
+        group=group,
+        tile=tallest(),
+        panel=panel,
+        width=width,
+        copy_row=copy_row,
+        lane_items=whole_lines(lane_items, item_bytes),
+        parts_at=parts_at,
+        copy_at=copy_at,
+        gradient_at=gradient_at,
+        weights_items=n_classes * width,
+        lane_sums=lane_sums,
+        squares_at=RESULTS + n_lanes * lane_sums,
+        n_ranges=-(-n_features // TASK_FEATURES),
+        fetches=not copies,
+        want_w=want_w,
+        want_b="b" in wrt,
+        want_x="X" in wrt,
+        dot_tile=dot,
+        outer_tile=outer,
+        transpose_tile=moves.compiled(item_type)[0],
+    )
+
+
+def sizes(plan):
+    """The memory that a problem needs."""
+    n_sums = plan.squares_at + plan.n_ranges
+    return Sizes(plan.weights_items + plan.n_lanes * plan.lane_items, 0, n_sums, 0)
+
+
+def n_stages(plan):
+    """How many stages there are."""
+    return N_STAGES
