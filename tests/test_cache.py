@@ -104,12 +104,22 @@ def test_a_file_edited_and_loaded_again_is_not_kept_under_its_old_name(copy, tmp
 
 @needs_jit
 def test_a_changed_option_is_seen(copy, tmp_path):
-    """Options are part of the key, beside the source that spells them."""
+    """An edit of what all kernels are compiled with."""
     packages = {"PYTHONPATH": str(copy)}
     assert call(tmp_path, **packages) == [RIGHT, "0", "2", "0"]
     edit(copy / "jitloss_kernels" / "jit.py", '"error_model": "numpy"', '"error_model": "python"')
     assert call(tmp_path, **packages) == [RIGHT, "0", "2", "0"]
     assert call(tmp_path, **packages) == [RIGHT, "2", "0", "0"]
+
+
+def test_options_are_part_of_the_key():
+    """Beside the source that spells them: one may follow from the environment."""
+    codegen = SimpleNamespace(magic_tuple=lambda: ("x86_64",))
+    paths = {
+        cache.DiskCache(lanes.lane_count, {"nopython": True, "fastmath": fast})._path("(int64,)", codegen)
+        for fast in (False, {"contract"}, {"contract", "nsz"})
+    }
+    assert len(paths) == 3
 
 
 @needs_jit

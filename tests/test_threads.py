@@ -134,13 +134,23 @@ def test_a_long_call_in_a_forked_child(layer):
 def test_a_fork_while_another_thread_holds_the_turn():
     """The lock that makes launches on workqueue take turns is new in the child."""
     check_on_layer("workqueue", """
-    once = loss()
-    with threads._turns:
-        child = os.fork()
-        if child == 0:
-            assert_same_bits(loss(), once)
-            os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
+    import signal
+    once, held, done = loss(), threading.Event(), threading.Event()
+    def hold():
+        with threads._turns:
+            held.set()
+            done.wait()
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        assert_same_bits(loss(), once)
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    done.set()
+    assert status == 0
     """)  # fmt: skip
 
 
