@@ -113,6 +113,45 @@ def test_fork_after_a_call_and_again_in_the_child(layer):
 
 @needs_jit
 @pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("first", ["main", "other"])
+def test_a_fork_beside_a_thread_that_has_called(layer, first):
+    """Were it known to tbb, its pool could not be shut down for the fork: the child would hang, now and then."""
+    printed = check_on_layer(layer, f"""
+    import signal
+    def call():
+        calls.append(loss())
+        called.set()
+        done.wait()
+    calls, called, done = [], threading.Event(), threading.Event()
+    if {first!r} == "main":
+        loss()
+    threading.Thread(target=call, daemon=True).start()
+    called.wait()
+    once, = calls
+    def in_a_child(work):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(30)
+            work()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    def again():
+        assert_same_bits(loss(), once)
+    def twice():
+        again()
+        in_a_child(again)
+        again()
+    signal.alarm(60)
+    for _ in range(5):
+        in_a_child(twice)
+        again()
+    done.set()
+    """)  # fmt: skip
+    assert "fork" not in printed  # numba says so where tbb is not shut down
+
+
+@needs_jit
+@pytest.mark.parametrize("layer", LAYERS)
 def test_a_long_call_in_a_forked_child(layer):
     """It is left to helpers (FAULTS, row 30), and the parent's are not there."""
     check_on_layer(layer, """
@@ -230,7 +269,7 @@ def test_a_fork_of_a_process_that_ran_numba_on_omp_without_us():
     import jitloss
     from jitloss_kernels import threads
     jitloss.softmax_loss(W, X, y)
-    assert not threads._forked_from_omp
+    assert not threads._pool_is_lost
     """, NUMBA_THREADING_LAYER="omp", NUMBA_NUM_THREADS="2")  # fmt: skip
 
 

@@ -3,7 +3,9 @@
 numba spreads a ``prange`` over one of three layers, and each has a trap:
 
 =========  ============================================================================================
-tbb        none that matters, but numba does not find the library that pip installs: ``load_tbb``
+tbb        its pool is shut down for a fork, which fails if another thread than the main one is known to
+           it; then a child that launches, or forks, hangs now and then: only the main thread launches,
+           and no forked child. numba does not find the library that pip installs: ``load_tbb``
 omp        a forked child that launches is killed, its own child hangs: there the lanes run serially
 workqueue  two Python threads that launch at once abort the process: ours take turns
 =========  ============================================================================================
@@ -39,7 +41,7 @@ _turns = threading.RLock()
 
 def launch(kernel: Kernel, n_lanes: int, n_threads: int | None, arguments: tuple[Any, ...]) -> Any:
     """Run `kernel` over `n_lanes` lanes on at most `n_threads` threads (None: as many as the caller's numba mask)."""
-    if n_lanes == 1 or n_threads == 1 or pool_size() == 1 or _forked_from_omp:
+    if n_lanes == 1 or n_threads == 1 or pool_size() == 1 or _pool_is_lost or (_expects_tbb() and not _is_main()):
         return kernel.serial(*arguments)
     layer = start_layer()
     if layer == "none":
@@ -71,12 +73,31 @@ def start_layer() -> str:
     return numba.threading_layer()
 
 
-@cache
 def on_tbb() -> bool:
-    """Whether numba's threads run on tbb, or will: they are started then. No other layer is started to find out."""
-    if running_layer() is None and (str(config.THREADING_LAYER).lower() in ("omp", "workqueue") or not load_tbb()):
-        return False
-    return start_layer() == "tbb"
+    """Whether this thread may launch on tbb; it is started then. No other layer is started to find out."""
+    return _is_main() and not _pool_is_lost and _started_on_tbb()
+
+
+@cache
+def _started_on_tbb() -> bool:
+    return _expects_tbb() and start_layer() == "tbb"
+
+
+def _expects_tbb() -> bool:
+    """Whether numba's threads run on tbb, or will."""
+    layer = running_layer()
+    if layer is not None:
+        return layer == "tbb"
+    return str(config.THREADING_LAYER).lower() not in ("omp", "workqueue") and _has_tbb()
+
+
+@cache
+def _has_tbb() -> bool:
+    return load_tbb()
+
+
+def _is_main() -> bool:
+    return threading.get_ident() == threading.main_thread().ident
 
 
 def running_layer() -> str | None:
@@ -135,11 +156,11 @@ def _forked_before_import() -> bool:
 
 
 def _after_fork_in_child() -> None:
-    global _turns, _forked_from_omp
+    global _turns, _pool_is_lost
     _turns = threading.RLock()  # the parent's may be held by a thread that does not exist here
-    _forked_from_omp = _forked_from_omp or running_layer() == "omp"
+    _pool_is_lost = _pool_is_lost or running_layer() in ("omp", "tbb")
 
 
-_forked_from_omp = _forked_before_import()
+_pool_is_lost = _forked_before_import()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -5,10 +5,10 @@ next task until none is left, and waits until those claimed by others are finish
 thread that calls does its part and never waits for one that has not come: if no helper turns up, because it is busy, or
 was lost in a fork, the caller does everything. Which thread did what leaves no trace in the result.
 
-Where numba runs on tbb, tbb's threads are the team: two microseconds away. Elsewhere (OpenMP ruins NumPy's products in
-the same process and does not survive a fork, workqueue aborts when two threads launch) the team are helpers: Python
-threads that sleep until they are called, some fifty microseconds away, and hold no lock while they work. They need no
-threading layer at all.
+Where numba runs on tbb, and for the main thread, tbb's threads are the team: two microseconds away. Elsewhere (OpenMP
+ruins NumPy's products in the same process and does not survive a fork, workqueue aborts when two threads launch, tbb
+does not survive a fork if it knows other threads) the team are helpers: Python threads that sleep until they are
+called, some fifty microseconds away, and hold no lock while they work. They need no threading layer at all.
 
 Python sees a Ctrl-C only between two of its own steps, and a kernel is one step. So a long call on the main thread, the
 one that signals go to, is left to helpers, while the main thread waits where it can be interrupted; then it marks all
