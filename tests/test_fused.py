@@ -236,6 +236,8 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
                     found = call(W, X, y, 0.1, bias=bias, wrt=("W", "b", "X"), out=out)
                     copied = call(W.copy(), np.asfortranarray(X), y, 0.1, bias=bias, wrt=("W", "b", "X"))
                     assert_same_bits(found, copied)
+                pixels = (X > 0).astype(np.uint8) * 200
+                assert_same_bits(softmax_loss(W, place(pixels), y), softmax_loss(W, pixels.astype(dtype), y))
                 per_class, weights = place(np.linspace(0.5, 2, len(bias))), place(np.linspace(0, 2, len(y)) + 0.1)
                 options = {{"class_weight": per_class, "sample_weight": weights, "reduction": "none"}}
                 for call in (softmax_loss, lambda *a, **k: svm_loss(*a, multiclass="crammer_singer", power=2, **k)):
@@ -283,7 +285,7 @@ def test_a_block_of_nan_alone_reaches_the_gradient(loss, dtype):
 def test_many_classes_in_several_blocks(dtype):
     shape = (700, 16, 3000)
     assert fused.way_of(*shape, np.dtype(dtype).itemsize)[0] is wide.run
-    assert wide_plan.plan(*shape, np.dtype(dtype).itemsize, False, ("W",)).n_blocks > 1
+    assert wide_plan.plan(*shape, np.dtype(dtype).itemsize, "direct", ("W",)).n_blocks > 1
     for loss in LOSSES:
         check(shape, dtype, loss)
 

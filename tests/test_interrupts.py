@@ -1,9 +1,14 @@
 """FAULTS, row 30: Ctrl-C ends a long call within a second, on every layer, and leaves nothing behind."""
 
+import gc
+import weakref
+
+import numpy as np
 import pytest
 
-from jitloss_kernels import threads
-from problems import check_in_fresh_process, needs_jit
+import jitloss
+from jitloss_kernels import fused, threads, workers
+from problems import check_in_fresh_process, make, needs_jit
 
 # Rows that share memory: long calls with little of it. The number of rows, and a call of so many.
 CALLS = {
@@ -84,3 +89,34 @@ def test_a_long_call_has_the_bits_of_a_short_one(monkeypatch):
         """,
         NUMBA_NUM_THREADS="3",
     )
+
+
+@needs_jit
+def test_what_a_helper_still_needs_outlives_an_interrupted_call(monkeypatch):
+    """Interrupted when a helper has the call already: kernels know the arrays of the options by their addresses."""
+    handed, arrays, options_of = [], [], fused.options_of
+
+    class Interrupted:
+        def put(self, call):
+            handed.append(call)
+            raise KeyboardInterrupt
+
+    def noted(*asked):
+        options, made = options_of(*asked)
+        arrays.extend(weakref.ref(array) for array in made if array is not None)
+        return options, made
+
+    monkeypatch.setattr(fused, "options_of", noted)
+    monkeypatch.setattr(workers, "on_tbb", lambda: False)
+    monkeypatch.setattr(workers, "size", lambda n_threads: 2)
+    monkeypatch.setattr(workers, "_hire", lambda n_helpers: None)
+    monkeypatch.setattr(workers, "_calls", Interrupted())
+    W, X, y = make((4000, 100, 10))
+    with pytest.raises(KeyboardInterrupt):
+        jitloss.softmax_loss(W, X, y, sample_weight=np.ones(len(y)), class_weight=np.ones(10), reduction="none")
+    gc.collect()
+    assert len(arrays) == 3
+    assert all(array() is not None for array in arrays)
+    handed.clear()
+    gc.collect()
+    assert all(array() is None for array in arrays)

@@ -83,15 +83,20 @@ def test_parallel_and_serial_both_run_and_give_the_same_bits(loss, monkeypatch):
 
 @needs_jit
 def test_a_lane_is_one_function_for_every_launch(tmp_path):
-    """Not inlined: in a parallel and in a serial loop it could be vectorised in two ways."""
+    """Not a part of the parallel kernel and of the serial one: there it could be vectorised in two ways."""
     check_in_fresh_process("""
+        from problems import make
         import jitloss
-        from problems import is_out_of_line
-        jitloss.svm_loss([[0.0, 0.0]], [[1.0]], [1], implementation="jit")
+        problem = make((5000, 64, 10))
+        for n_threads in (1, 2):
+            jitloss.svm_loss(*problem, implementation="jit", n_threads=n_threads)
         from jitloss_kernels import lanes
-        llvm = lanes.one_lane.inspect_llvm(lanes.one_lane.signatures[0])
-        assert is_out_of_line(llvm, "5lanes8one_lane")
-    """, NUMBA_CACHE_DIR=str(tmp_path))  # fmt: skip
+        assert len(lanes.one_lane.serial.signatures) == 1
+        for kernel in (lanes.run_lanes.serial, lanes.run_lanes.parallel):
+            (code,) = kernel.inspect_asm().values()
+            assert "svm_rows" not in code
+            assert ".weak" not in code  # nothing that the linker could take from elsewhere
+    """, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_NUM_THREADS="2")  # fmt: skip
 
 
 BITS = """

@@ -22,6 +22,16 @@ def dot(tile, height, a, a0, a_row, rows, b, b0, n, parts, p0, first, last, out,
 
 
 @helper
+def converting_dot(
+    tile, height, a, a0, a_row, copy, c0, c_row, rows, b, b0, n, parts, p0, first, last, out, o0, o_row, o_column, ahead
+):
+    tiles.converting_dot_tile(
+        tile, height, a, a0, a_row, copy, c0, c_row, rows, b, b0, n,
+        parts, p0, first, last, out, o0, o_row, o_column, ahead,
+    )  # fmt: skip
+
+
+@helper
 def outer(tile, height, a, a0, a_row, a_k, b, b0, b_k, b_panel, n, out, o0, o_row, o_panel, columns, fresh, ahead):
     tiles.outer_tile(
         tile, height, a, a0, a_row, a_k, b, b0, b_k, b_panel, n, out, o0, o_row, o_panel, columns, fresh, ahead
@@ -65,19 +75,31 @@ def in_panels(b):
     return np.concatenate([padded[:, k : k + panel].ravel() for k in range(0, padded.shape[1], panel)])
 
 
-def dot_case(dtype, height, rows, n, place=np.array, cut=None):
-    """All of k in one call, or the panels before `cut` in a call before."""
+def dot_case(dtype, height, rows, n, place=np.array, cut=None, given=None):
+    """All of k in one call, or the panels before `cut` in a call before; with an `a` of a `given` type, converted."""
     random = np.random.default_rng(1)
     a, b, out = (random.standard_normal(shape).astype(dtype) for shape in ((rows, n), (height, n), (rows, height)))
-    expected = out + a.astype(float) @ b.astype(float).T
+    if given is not None:
+        numbers = random.integers(0, 256, a.shape) if given == "uint8" else random.standard_normal(a.shape)
+        a = numbers.astype(given)
+        b /= 256
+    expected = out + a.astype(dtype).astype(float) @ b.astype(float).T
     parts = np.full(-(-rows // 4) * 4 * height * shapes.vector_items(out.itemsize), np.nan, dtype)
     a, b, out, parts = place(a.ravel()), place(in_panels(b)), place(out.ravel()), place(parts)
-    tile = tiles.compiled(dtype)[0]
+    c_row = n + 2
+    copy = place(np.full(rows * c_row - 2, np.nan, dtype))
     for start, stop in [(0, n)] if cut is None else [(0, cut), (cut, n)]:
-        dot(
-            tile, height, a, start, n, rows, b, start * height, stop - start,
-            parts, 0, start == 0, stop == n, out, 0, height, 1, 0,
+        more = (
+            rows, b, start * height, stop - start, parts, 0, start == 0, stop == n, out, 0, height, 1, 0
         )  # fmt: skip
+        if given is None:
+            dot(tiles.compiled(dtype)[0], height, a, start, n, *more)
+        else:
+            converting_dot(tiles.converting(given, dtype), height, a, start, n, copy, start, c_row, *more)
+    if given is not None:
+        copied = np.append(copy, [np.nan] * 2).reshape(rows, c_row)
+        np.testing.assert_array_equal(copied[:, :n].ravel(), a.astype(dtype))
+        assert np.isnan(copied[:, n:]).all()
     np.testing.assert_allclose(out.reshape(rows, height), expected, rtol=0, atol=TOLERANCE[dtype])
 
 
@@ -133,6 +155,20 @@ def test_dot_tile(dtype, height):
         dot_case(dtype, height, rows, 5 * vector, cut=2 * vector)
 
 
+CONVERSIONS = [("uint8", "float32"), ("uint8", "float64"), ("float32", "float64"), ("float64", "float32")]
+
+
+@pytest.mark.parametrize(("given", "dtype"), CONVERSIONS)
+def test_converting_dot_tile(given, dtype):
+    """The same edges; the copy is what NumPy converts to."""
+    vector = shapes.vector_items(np.dtype(dtype).itemsize)
+    for height in (1, 2, 5, shapes.tallest()):
+        for rows in (1, 2, 3, 4, 5, 9):
+            for n in {*around(vector), *around(2 * vector), *around(6 * vector)}:
+                dot_case(dtype, height, rows, n, given=given)
+            dot_case(dtype, height, rows, 5 * vector, cut=2 * vector, given=given)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("height", range(1, shapes.tallest() + 1))
 def test_outer_tile(dtype, height):
@@ -163,6 +199,12 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
             for rows in range(1, 2 * vector + 1):
                 for columns in range(1, 2 * vector + 2):
                     move_case(dtype, rows, columns, rows % 2 == 0, place)
+        for given, dtype in CONVERSIONS:
+            vector = shapes.vector_items(np.dtype(dtype).itemsize)
+            for height in (1, 3, shapes.tallest()):
+                for n in range(1, 2 * vector + 2):
+                    dot_case(dtype, height, 5, n, place, given=given)
+                    dot_case(dtype, height, 3, n + 2 * vector, place, cut=2 * vector, given=given)
         """
     )
 
@@ -200,6 +242,10 @@ def test_narrower_machines(cpu, vector_bytes, tmp_path):
                 for columns in (1, 3, 10, 33):
                     move_case(dtype, rows, columns, True)
                     move_case(dtype, rows, columns, False)
+        for given, dtype in CONVERSIONS:
+            for height in (1, shapes.tallest()):
+                for n in (1, 4, 7, 33):
+                    dot_case(dtype, height, 5, n, given=given)
         """,
         NUMBA_CPU_NAME=cpu,
         NUMBA_CPU_FEATURES="",
@@ -209,9 +255,15 @@ def test_narrower_machines(cpu, vector_bytes, tmp_path):
 
 def machine_code(dtype):
     """Assembly of the tiles; only in a process with a cache of its own, for code from the cache has none."""
-    tiles.compiled(dtype), moves.compiled(dtype)
+    tiles.compiled(dtype), moves.compiled(dtype), tiles.converting("uint8", dtype)
     return "".join(
         assembly
-        for kernel in (tiles._dot_tile, tiles._outer_tile, moves._transpose_tile, moves._copy_tile)
+        for kernel in (
+            tiles._dot_tile,
+            tiles._converting_dot_tile,
+            tiles._outer_tile,
+            moves._transpose_tile,
+            moves._copy_tile,
+        )
         for assembly in kernel.serial.inspect_asm().values()
     )

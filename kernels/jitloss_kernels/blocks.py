@@ -1,8 +1,9 @@
 """How a block of rows of X is read. The only file that a new kind of input touches.
 
-X comes in one of three shapes: flat, when it is used where it lies; as a matrix of any float or integer dtype and any
-strides, whose blocks are copied into scratch; or as such a matrix and the numbers of the rows that count. In any case
-the numbers are the same, so the results are.
+X comes in one of three shapes: flat, if it is C-contiguous; as a matrix of any strides, whose blocks are copied into
+scratch; or as such a matrix and the numbers of the rows that count. What is flat and of the compute dtype is used where
+it lies; what is flat and of another is converted, at once or while it is first used. In any case the numbers are the
+same, so the results are.
 """
 
 from __future__ import annotations
@@ -14,10 +15,21 @@ from numba import types
 from numba.extending import overload
 
 
-def shape_of(X: np.ndarray, dtype: np.dtype[Any], rows: np.ndarray | None) -> str:
-    """ "flat", where X can be used as it lies by a kernel of that `dtype`; else its memory order, "C", "F" or "A"."""
-    layout = "C" if X.flags.c_contiguous else "F" if X.flags.f_contiguous else "A"
-    return "flat" if layout == "C" and X.dtype == dtype and rows is None else layout
+def shape_of(X: np.ndarray, rows: np.ndarray | None) -> str:
+    """ "flat", or the memory order of a matrix: "C", "F" or "A"."""
+    if X.flags.c_contiguous:
+        return "flat" if rows is None else "C"
+    return "F" if X.flags.f_contiguous else "A"
+
+
+DIRECT, COPIED = "direct", "copied"
+
+
+def reading_of(shape: str, x_dtype: np.dtype[Any], dtype: np.dtype[Any]) -> str:
+    """How a kernel of that `dtype` reads a block: DIRECT where it lies, COPIED, or the dtype it is converted from."""
+    if shape != "flat":
+        return COPIED
+    return DIRECT if x_dtype == dtype else x_dtype.name
 
 
 def handed(X: np.ndarray, shape: str, rows: np.ndarray | None) -> Any:
@@ -25,22 +37,43 @@ def handed(X: np.ndarray, shape: str, rows: np.ndarray | None) -> Any:
     return X.reshape(-1) if shape == "flat" else X if rows is None else (X, rows)
 
 
-def is_copied(x):
-    """Whether blocks of X are copied."""
-    return isinstance(x, tuple) or x.ndim == 2
+def is_converted(x, copy):
+    """Whether X is flat and not of the dtype of `copy`."""
+    return not isinstance(x, tuple) and x.ndim == 1 and x.dtype != copy.dtype
+
+
+def is_copied(x, copy):
+    """Whether blocks of X are copied, converted or not."""
+    return isinstance(x, tuple) or x.ndim == 2 or x.dtype != copy.dtype
+
+
+def flat(x, copy):
+    """X, if it is flat; else `copy`, for code that must compile though it will not run."""
+    return copy if isinstance(x, tuple) or x.ndim == 2 else x
 
 
 def read(x, first, n, n_features, copy, c0, width):
-    """See to it that rows first..first + n of X can be used: copy them to `copy`, from `c0` on, unless X is flat."""
+    """See to it that rows first..first + n of X can be used: copy them to `copy`, from `c0` on, if need be."""
     if isinstance(x, tuple):
         _copy_chosen(x, first, n, n_features, copy, c0, width)
     elif x.ndim == 2:
         _copy_rows(x, first, n, n_features, copy, c0, width)
+    elif is_converted(x, copy):
+        _convert_rows(x, first, n, n_features, copy, c0, width)
 
 
 def where(x, first, n_features, copy, c0, width):
     """The rows that were read from `first` on: a flat array, the offset of their first item, the step between rows."""
-    return (copy, c0, width) if is_copied(x) else (x, first * n_features, n_features)
+    return (copy, c0, width) if is_copied(x, copy) else (x, first * n_features, n_features)
+
+
+def _convert_rows(x, first, n, n_features, copy, c0, width):
+    """Convert rows that lie one after the other."""
+    for i in range(n):
+        row, start = copy[c0 + i * width : c0 + i * width + n_features], (first + i) * n_features
+        source = x[start : start + n_features]
+        for k in range(n_features):
+            row[k] = source[k]
 
 
 def _copy_rows(x, first, n, n_features, copy, c0, width):
@@ -65,23 +98,38 @@ def _copy_chosen(x, first, n, n_features, copy, c0, width):
             row[k] = matrix[source, k]
 
 
+@overload(is_converted)
+def _is_converted_compiled(x, copy):
+    converted = not isinstance(x, types.BaseTuple) and x.ndim == 1 and x.dtype != copy.dtype
+    return lambda x, copy: converted
+
+
 @overload(is_copied)
-def _is_copied_compiled(x):
-    copied = isinstance(x, types.BaseTuple) or x.ndim == 2
-    return lambda x: copied
+def _is_copied_compiled(x, copy):
+    copied = isinstance(x, types.BaseTuple) or x.ndim == 2 or x.dtype != copy.dtype
+    return lambda x, copy: copied
+
+
+@overload(flat)
+def _flat_compiled(x, copy):
+    if isinstance(x, types.BaseTuple) or x.ndim == 2:
+        return lambda x, copy: copy
+    return lambda x, copy: x
 
 
 @overload(read)
 def _read_compiled(x, first, n, n_features, copy, c0, width):
     if isinstance(x, types.BaseTuple):
         return _copy_chosen
-    if x.ndim == 1:
-        return lambda x, first, n, n_features, copy, c0, width: None
-    return _copy_rows
+    if x.ndim == 2:
+        return _copy_rows
+    if x.dtype != copy.dtype:
+        return _convert_rows
+    return lambda x, first, n, n_features, copy, c0, width: None
 
 
 @overload(where)
 def _where_compiled(x, first, n_features, copy, c0, width):
-    if isinstance(x, types.BaseTuple) or x.ndim == 2:
+    if isinstance(x, types.BaseTuple) or x.ndim == 2 or x.dtype != copy.dtype:
         return lambda x, first, n_features, copy, c0, width: (copy, c0, width)
     return lambda x, first, n_features, copy, c0, width: (x, first * n_features, n_features)

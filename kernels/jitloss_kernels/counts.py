@@ -17,7 +17,11 @@ from .jit import merged
 COUNTS = 2
 # More tasks than any stage has: a kernel whose counts stand there stops.
 ALL_DONE = 1 << 40
-_SPINS = 2000
+# Who waits looks so many times, a dozen microseconds; so many times more, letting others run in between, a quarter of a
+# millisecond; then it sleeps in between, for the scheduler may have put the thread it waits for behind one of another
+# library that spins, and moves it only to a core that is idle.
+_SPINS, _YIELDS = 2000, 1000
+_NAP = 30  # microseconds
 
 
 @merged
@@ -35,10 +39,12 @@ def finish(counts, stage):
 @merged
 def wait(counts, stage, n_tasks):
     """Return when all tasks of `stage` are done. What they wrote is visible then."""
-    spins = 0
+    looks = 0
     while _add(counts, COUNTS * stage + 1, 0) < n_tasks:
-        spins += 1
-        if spins > _SPINS:  # whoever has the task may need this very core
+        looks += 1
+        if looks > _SPINS + _YIELDS:
+            _nap()
+        elif looks > _SPINS:  # whoever has the task may need this very core
             _yield_core()
 
 
@@ -64,6 +70,10 @@ def _yield_core():
     """Let another thread run."""
 
 
+def _nap():
+    """Leave the core for a moment."""
+
+
 @overload(_add)
 def _add_compiled(counts, index, n):
     return lambda counts, index, n: _add_atomically(counts, index, n)
@@ -76,7 +86,14 @@ def _peek_compiled(counts):
 
 @overload(_yield_core)
 def _yield_core_compiled():
-    return lambda: _call_system()
+    return lambda: _system_yield()
+
+
+@overload(_nap)
+def _nap_compiled():
+    if sys.platform == "win32":  # has no naps shorter than a millisecond
+        return lambda: _yield_core()
+    return lambda: _usleep(_NAP)
 
 
 @intrinsic
@@ -99,13 +116,23 @@ def _load_atomically(typingctx, counts):
 
 
 @intrinsic
-def _call_system(typingctx):
+def _system_yield(typingctx):
     name = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
+    return types.void(), _calling(name, ir.IntType(32))
+
+
+@intrinsic
+def _usleep(typingctx, microseconds):
+    return types.void(types.int32), _calling("usleep", ir.IntType(32), ir.IntType(32))
+
+
+def _calling(name, returns, *takes):
+    """Code that calls a function of the system."""
 
     def codegen(context, builder, signature, arguments):
         module = builder.module
-        function = module.globals.get(name) or ir.Function(module, ir.FunctionType(ir.IntType(32), []), name)
-        builder.call(function, [])
+        function = module.globals.get(name) or ir.Function(module, ir.FunctionType(returns, takes), name)
+        builder.call(function, arguments)
         return context.get_dummy_value()
 
-    return types.void(), codegen
+    return codegen

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import narrow, narrow_plan, wide, wide_plan, workers
-from .blocks import handed, shape_of
+from .blocks import handed, reading_of, shape_of
 from .counts import COUNTS
 from .jit import Kernel
 from .memory import SHARED, Pool
@@ -55,6 +55,7 @@ def linear_loss(
     y: np.ndarray,
     bias: np.ndarray | None,
     options: Options,
+    arrays: tuple[np.ndarray | None, ...],
     decay: float,
     gradients: dict[str, np.ndarray],
     n_threads: int | None,
@@ -65,11 +66,11 @@ def linear_loss(
 
     The `gradients`, of ``options.scale`` times the one plus the other, are written to, by name. `W` (D, C), `bias` (C,)
     and the gradients are C-contiguous and of the compute dtype. `X` (N, D) is float32, float64 or uint8 with any
-    strides; `y` (N,) is int64 within 0 … C − 1. With `rows` (N,), int64 within X, X[rows] stands in the place of X.
-    Scratch comes from the `pool`.
+    strides; `y` (N,) is int64 within 0 … C − 1. `arrays` are those that the `options` hold addresses of. With `rows`
+    (N,), int64 within X, X[rows] stands in the place of X. Scratch comes from the `pool`.
     """
     dtype, n_rows = W.dtype, len(y)
-    shape = shape_of(X, dtype, rows)
+    shape = shape_of(X, rows)
     task = setup(loss, n_rows, *W.shape, dtype, X.dtype, shape, rows is not None, tuple(gradients))
     n_members = workers.size(n_threads) if task.worth_threads else 1
     scratch = pool.borrow(task.n_items + n_members * task.member_items, dtype)
@@ -82,7 +83,7 @@ def linear_loss(
         counts, 0, task.n_stages, task.loss, task.plan, W.reshape(-1), handed(X, shape, rows), y,
         nothing if bias is None else bias, options, 2 * decay, scratch, sums, dW, db, dX,
     )  # fmt: skip
-    workers.run(task.kernel, task.key, n_members, arguments, task.n_flops)
+    workers.run(task.kernel, task.key, n_members, arguments, task.n_flops, arrays)
     total, squares = sums.item(0), sums.item(1)
     pool.give_back(scratch)
     pool.give_back(sums)
@@ -112,7 +113,7 @@ def setup(
 ) -> Setup:
     """How a problem is solved."""
     kernel, way = way_of(n_rows, n_features, n_classes, dtype.itemsize)
-    plan = way.plan(n_rows, n_features, n_classes, dtype.itemsize, x_shape != "flat", wrt)
+    plan = way.plan(n_rows, n_features, n_classes, dtype.itemsize, reading_of(x_shape, x_dtype, dtype), wrt)
     tag = tag_of(loss)
     return Setup(
         kernel=kernel,

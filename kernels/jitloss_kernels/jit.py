@@ -1,8 +1,8 @@
 """The only file that spells numba options.
 
 ``helper`` compiles a function that kernels call, ``EXACT`` keeps its arithmetic in the order it is written in;
-``Kernel`` is an entry point that exists twice, parallel and serial, from one source; ``out_of_line`` keeps the two
-alike to the last bit, ``in_line`` lets LLVM see through a call.
+``Kernel`` is an entry point that exists twice, parallel and serial, from one source; ``out_of_line`` keeps a function
+out of its caller, ``in_line`` lets LLVM see through a call.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from .cache import DiskCache
+from .linkage import KernelCompiler
 
 # Sums over features and classes may be added in any order (SIMD lanes each keep a part), products may be fused
 # into them, and the sign of zero is nobody's business. `nnan`, `ninf`, `arcp` and `afn` stay off: the first two
@@ -66,7 +67,7 @@ class Kernel:
     def _compile(self, parallel: bool) -> Callable[..., Any]:
         if numba.config.DISABLE_JIT:  # Python runs the source, as silent about NaN as machine code is
             return np.errstate(invalid="ignore", over="ignore")(self.python)
-        dispatcher = numba.njit(parallel=parallel, **OPTIONS)(self.python)
+        dispatcher = numba.njit(parallel=parallel, pipeline_class=KernelCompiler, **OPTIONS)(self.python)
         DiskCache.attach(dispatcher)
         return dispatcher
 
@@ -83,11 +84,7 @@ else:
 
     @intrinsic
     def out_of_line(typingctx):
-        """Tell LLVM not to inline the function that calls this.
-
-        Inlined into a parallel and into a serial loop, the same source may be vectorised in two ways and differ
-        in the last bit. Called as a function of its own, it is one piece of machine code for every launch.
-        """
+        """Tell LLVM not to inline the function that calls this: its loops have the registers to themselves."""
 
         return types.void(), _attribute("noinline")
 

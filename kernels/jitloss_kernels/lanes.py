@@ -14,12 +14,14 @@ the lanes run in parallel or one after the other.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import prange
+from numba import prange, typeof, types
 from numba.extending import overload
 
-from . import loops
-from .jit import Kernel, helper, out_of_line
+from . import loops, pointers
+from .jit import Kernel, helper
 from .memory import aligned, whole_lines
 from .tags import TAGS
 from .threads import launch, pool_size
@@ -76,11 +78,12 @@ def linear_loss(
     losses = np.empty(n_lanes)
     scale = dtype.type(1 / max(n_rows, 1))
     nothing = np.empty((0, 0), dtype)
-    lanes = (TAGS[loss], Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, nothing if dX is None else dX)
+    given = (TAGS[loss], Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, nothing if dX is None else dX)
+    address = _lane_address(given)
     fitting = n_lanes * SLICE_FLOPS // max(4 * n_rows * n_features * n_classes, 1)
     at_once = min(max(fitting, pool_size()), n_lanes)
     for first in range(0, n_lanes, at_once):
-        launch(run_lanes, n_lanes, n_threads, (first, min(first + at_once, n_lanes), *lanes))
+        launch(run_lanes, n_lanes, n_threads, (first, min(first + at_once, n_lanes), address, *given))
     value = losses.sum() / max(n_rows, 1)
     if dW is None and not decay:
         return float(value)
@@ -89,20 +92,22 @@ def linear_loss(
 
 
 @Kernel
-def run_lanes(first_lane, stop_lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
-    """Run some of the lanes; lane l leaves its loss in losses[l] and its gradient in partials[l]."""
-    n_lanes = losses.shape[0]
+def run_lanes(first_lane, stop_lane, address, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
+    """Run some of the lanes, by the address of ``one_lane``."""
     for lane in prange(first_lane, stop_lane):
-        start = lane * X.shape[0] // n_lanes
-        stop = (lane + 1) * X.shape[0] // n_lanes
-        chunk, partial = chunks[lane], partials[lane]
-        losses[lane] = one_lane(loss, Wt, X, y, start, stop, chunk_rows, scale, scores[lane], chunk, partial, dX)
+        run_lane(address, lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX)
 
 
-@helper
-def one_lane(loss, Wt, X, y, start, stop, chunk_rows, scale, scores, chunk, partial, dX):
-    """The rows start..stop, their gradient in `partial`; with a `chunk` to write to, added up a chunk at a time."""
-    out_of_line()
+@Kernel
+def one_lane(lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
+    """Lane l leaves its loss in losses[l], its gradient in partials[l]; with chunks, added up a chunk at a time.
+
+    Inlined into a parallel and into a serial loop, the same source may be vectorised in two ways and differ in the last
+    bit. Called by its address, it is one piece of machine code for every launch.
+    """
+    n_lanes = losses.shape[0]
+    start, stop = lane * X.shape[0] // n_lanes, (lane + 1) * X.shape[0] // n_lanes
+    chunk, partial, scores = chunks[lane], partials[lane], scores[lane]
     partial[:] = 0
     total = 0.0
     for first in range(start, stop, chunk_rows):
@@ -115,7 +120,41 @@ def one_lane(loss, Wt, X, y, start, stop, chunk_rows, scale, scores, chunk, part
             for j in range(chunk.shape[0]):
                 for k in range(chunk.shape[1]):
                     partial[j, k] += chunk[j, k]
-    return total
+    losses[lane] = total
+
+
+def run_lane(address, lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
+    """Run ``one_lane``; compiled, the one at the address."""
+    one_lane.python(lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX)
+
+
+@overload(run_lane)
+def _run_lane_compiled(address, lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
+    if pointers.by_address():
+
+        def through_pointer(address, lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
+            pointers.call(address, (lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX))
+
+        return through_pointer
+    inner = helper(one_lane.python)
+
+    def directly(address, lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
+        inner(lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX)
+
+    return directly  # so that an IndexError reaches the caller
+
+
+_addresses: dict[tuple[Any, ...], int] = {}
+
+
+def _lane_address(given: tuple[Any, ...]) -> int:
+    """Where ``one_lane`` is, compiled for arguments like these, and for the number of a lane before them."""
+    key = (type(given[0]), given[1].dtype.num)
+    found = _addresses.get(key)
+    if found is None:
+        found = pointers.address_of(one_lane, (types.int64, *map(typeof, given))) if pointers.by_address() else 0
+        _addresses[key] = found
+    return found
 
 
 @Kernel

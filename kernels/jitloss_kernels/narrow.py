@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .blocks import read, where
+from .blocks import flat, is_converted, read, where
 from .counts import claim, finish, is_stopped, wait
 from .jit import Kernel, merged
 from .memory import RESULTS
@@ -27,7 +27,7 @@ from .options import weightless
 from .rows import SAMPLES
 from .rows import rows as rows_of_strip
 from .shapes import panel_items
-from .tiles import dot_tile, outer_tile
+from .tiles import converting_dot_tile, dot_tile, outer_tile
 
 
 @Kernel
@@ -82,9 +82,7 @@ def lane(task, counts, loss, plan, X, y, bias, options, scratch, sums, dX):
         if is_stopped(counts):
             break
         n = min(plan.block_rows, stop - first)
-        read(X, first, n, plan.n_features, scratch, s0 + plan.copy_at, plan.copy_row)
-        x, x0, x_row = where(X, first, plan.n_features, scratch, s0 + plan.copy_at, plan.copy_row)
-        scores(plan, x, x0, x_row, n, bias, scratch, s0)
+        x, x0, x_row = scores(plan, X, first, n, bias, scratch, s0)
         loss_of_block, missed = _losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0)
         total += loss_of_block
         if plan.want_w:
@@ -102,16 +100,29 @@ def lane(task, counts, loss, plan, X, y, bias, options, scratch, sums, dX):
 
 
 @merged
-def scores(plan, x, x0, x_row, n, bias, scratch, s0):
-    """S = X W + b of a block, one row a class: a group of classes at a time, a chunk of features at a time."""
-    rows = plan.block_rows
+def scores(plan, X, first, n, bias, scratch, s0):
+    """S = X W + b of a block, one row a class: a group of classes at a time, a chunk of features at a time.
+
+    Returns where the block's rows of X are from now on: a flat array, the offset of the first, the step between them.
+    """
+    rows, d = plan.block_rows, plan.n_features
+    if not is_converted(X, scratch):
+        read(X, first, n, d, scratch, s0 + plan.copy_at, plan.copy_row)
+    x, x0, x_row = where(X, first, d, scratch, s0 + plan.copy_at, plan.copy_row)
     for j in range(plan.n_classes):
         scratch[s0 + j * rows : s0 + (j + 1) * rows] = bias[j] if len(bias) > 0 else 0
     for j in range(0, plan.n_classes, plan.group):
         height = min(plan.group, plan.n_classes - j)
-        for k in range(0, plan.n_features, plan.chunk):
-            length = min(plan.chunk, plan.n_features - k)
-            last = k + length == plan.n_features
+        for k in range(0, d, plan.chunk):
+            length = min(plan.chunk, d - k)
+            last = k + length == d
+            if j == 0 and is_converted(X, scratch):
+                converting_dot_tile(
+                    plan.converting_tile, height, flat(X, scratch), first * d + k, d, x, x0 + k, x_row, n,
+                    scratch, k * height, length, scratch, s0 + plan.parts_at, k == 0, last,
+                    scratch, s0, 1, rows, rows * d,
+                )  # fmt: skip
+                continue
             ahead = rows // 2 * x_row + (rows * x_row - k if last else plan.chunk)
             dot_tile(
                 plan.dot_tile, height, x, x0 + k, x_row, n,
@@ -119,6 +130,7 @@ def scores(plan, x, x0, x_row, n, bias, scratch, s0):
                 scratch, s0 + plan.parts_at, k == 0, last,
                 scratch, s0 + j * rows, 1, rows, ahead if plan.fetches and j == 0 else 0,
             )  # fmt: skip
+    return x, x0, x_row
 
 
 @merged

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from . import moves, tiles
+from .blocks import COPIED, DIRECT
 from .memory import RESULTS, Sizes, row_items, whole_lines
 from .rows import SCORE_FLOPS
 from .shapes import panel_items, tallest, vector_items
@@ -56,11 +57,12 @@ class Plan(NamedTuple):
     lane_sums: int  # float64 scratch of one lane: totals, db, loss; after RESULTS
     squares_at: int  # float64 scratch of the ranges of features: their sums of W²
     n_ranges: int  # of features
-    fetches: bool  # the next block; one that is copied comes by itself, row after row
+    fetches: bool  # each product half of the next block; one that is copied comes by itself, row after row
     want_w: bool
     want_b: bool
     want_x: bool
     dot_tile: int  # addresses of what is compiled
+    converting_tile: int  # 0 where nothing is converted
     outer_tile: int
     transpose_tile: int
 
@@ -76,19 +78,19 @@ def lane_count(n_rows, n_features, n_classes, item_bytes, cut=Cut()):  # noqa: B
 
 
 @lru_cache
-def plan(n_rows, n_features, n_classes, item_bytes, copies, wrt, cut=Cut()):  # noqa: B008
-    """The Plan of a problem. `copies`: blocks of X are copied; `wrt`: the gradients wanted."""
+def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  # noqa: B008
+    """The Plan of a problem. `reading`: see ``blocks.reading_of``; `wrt`: the gradients wanted."""
     n_lanes = lane_count(n_rows, n_features, n_classes, item_bytes, cut)
     panel = panel_items(item_bytes)
     width = -(-n_features // panel) * panel
     copy_row = row_items(n_features, item_bytes)
-    fitting = cut.block_bytes // ((width + n_classes) * item_bytes)  # not by `copies`: every layout has the same sums
+    fitting = cut.block_bytes // ((width + n_classes) * item_bytes)  # whatever the `reading`: all have the same sums
     block_rows = min(max(fitting // panel, 1) * panel, MAX_BLOCK_ROWS)
     n_chunks = max(1, -(-n_features * item_bytes // _CHUNK_BYTES))
     group = -(-n_classes // -(-n_classes // tallest()))
     parts_at = n_classes * block_rows + 2 * panel  # after the scores, and what a row loss needs for a strip
     copy_at = parts_at + (block_rows * group * vector_items(item_bytes) if n_chunks > 1 else 0)
-    gradient_at = copy_at + (block_rows * copy_row if copies else 0)
+    gradient_at = copy_at + (block_rows * copy_row if reading != DIRECT else 0)
     want_w = "W" in wrt
     item_type = "float32" if item_bytes == 4 else "float64"
     dot, outer = tiles.compiled(item_type)
@@ -114,11 +116,12 @@ def plan(n_rows, n_features, n_classes, item_bytes, copies, wrt, cut=Cut()):  # 
         lane_sums=lane_sums,
         squares_at=RESULTS + n_lanes * lane_sums,
         n_ranges=-(-n_features // TASK_FEATURES),
-        fetches=not copies,
+        fetches=reading == DIRECT,
         want_w=want_w,
         want_b="b" in wrt,
         want_x="X" in wrt,
         dot_tile=dot,
+        converting_tile=0 if reading in (DIRECT, COPIED) else tiles.converting(reading, item_type),
         outer_tile=outer,
         transpose_tile=moves.compiled(item_type)[0],
     )

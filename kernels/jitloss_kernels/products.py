@@ -3,8 +3,9 @@
 from numba import types
 from numba.extending import intrinsic
 
+from .memory import CACHE_LINE
 from .shapes import tallest
-from .simd import INDEX, Vectors, loop
+from .simd import BYTE, INDEX, Vectors, item_bytes, loop
 
 # LLVM's own unrolling of these loops, which are unrolled already, gains nothing and takes a fifth of a second.
 _NOT_UNROLLED = "optsize"
@@ -17,75 +18,154 @@ def dot(typingctx, height, a, a_row, rows, b, n, parts, first, last, out, o_row,
     """``tiles.dot_tile`` on addresses."""
 
     def codegen(context, builder, signature, arguments):
-        height, a_, a_row, rows, b_, n, parts_, first, last, out_, o_row, o_column, ahead, _ = arguments
+        height, a, a_row, rows, *others, ahead, _ = arguments
         vectors = Vectors(builder, context.get_value_type(like))
-        builder.function.attributes.add(_NOT_UNROLLED)
-        length, panel = vectors.length, 2 * vectors.length
-        a_at, b_at, parts_at, out_at = (vectors.pointer(address) for address in (a_, b_, parts_, out_))
-        first, last = (builder.icmp_signed("!=", flag, INDEX(0)) for flag in (first, last))
-        last_row, whole = builder.sub(rows, INDEX(1)), builder.and_(n, INDEX(-panel))
-        masks = [vectors.first_lanes(builder.sub(builder.sub(n, whole), INDEX(v * length))) for v in range(2)]
-
-        def tile(classes):
-            n_rows = 4 if 2 * classes <= tallest() else 2
-            n_sums = n_rows * classes
-
-            def some_rows(top, _):
-                # Beyond the last row the last row is read again, and not stored.
-                wanted = [builder.add(top, INDEX(i)) for i in range(n_rows)]
-                read = [builder.select(builder.icmp_signed("<", i, last_row), i, last_row) for i in wanted]
-                a_rows = [builder.gep(a_at, [builder.mul(i, a_row)]) for i in read]
-                far = builder.gep(a_at, [builder.add(ahead, builder.mul(builder.sdiv(top, INDEX(2)), a_row))])
-                far_rows = [builder.gep(far, [builder.mul(INDEX(i), a_row)]) for i in range(n_rows // 2)]
-                part = builder.gep(parts_at, [builder.mul(top, INDEX(classes * length))])
-                part_places = [builder.gep(part, [INDEX(s * length)]) for s in range(n_sums)]
-
-                def step(k, sums, masks=(None, None)):
-                    sums = list(sums)
-                    panel_at = builder.gep(b_at, [builder.mul(k, INDEX(classes))])
-                    for v in range(2):
-                        places = [builder.gep(row, [builder.add(k, INDEX(v * length))]) for row in a_rows]
-                        left = [vectors.load(place, masks[v]) for place in places]
-                        for row in far_rows:
-                            vectors.prefetch(builder.gep(row, [builder.add(k, INDEX(v * length))]), L2)
-                        for j in range(classes):
-                            right = vectors.load(builder.gep(panel_at, [INDEX(j * panel + v * length)]))
-                            for i in range(n_rows):
-                                sums[i * classes + j] = vectors.multiply_add(left[i], right, sums[i * classes + j])
-                    return sums
-
-                begin = builder.block
-                with builder.if_then(builder.not_(first)):
-                    before = [vectors.load(place) for place in part_places]
-                    loaded = builder.block
-                zeros = [vectors.zero] * n_sums
-                sums = [_either(builder, zeros, begin, before, loaded, s) for s in range(n_sums)]
-                sums = loop(builder, INDEX(0), whole, panel, sums, step)
-                begin = builder.block
-                with builder.if_then(builder.icmp_signed("<", whole, n)):
-                    ends = step(whole, sums, masks)
-                    inside = builder.block
-                sums = [_either(builder, sums, begin, ends, inside, s) for s in range(n_sums)]
-                with builder.if_else(last) as (deliver, keep):
-                    with deliver:
-                        totals = vectors.sums(sums)
-                        for i in range(n_rows):
-                            with builder.if_then(builder.icmp_signed("<", wanted[i], rows)):
-                                for j in range(classes):
-                                    offset = builder.add(builder.mul(wanted[i], o_row), builder.mul(INDEX(j), o_column))
-                                    place = builder.gep(out_at, [offset])
-                                    builder.store(builder.fadd(builder.load(place), totals[i * classes + j]), place)
-                    with keep:
-                        for value, place in zip(sums, part_places, strict=True):
-                            vectors.store(value, place)
-                return []
-
-            loop(builder, INDEX(0), rows, n_rows, [], some_rows)
-
-        _for_each_height(builder, height, tile)
+        _emit_dot(vectors, _Rows(vectors, a, a_row, rows, ahead), height, rows, *others)
         return context.get_dummy_value()
 
     return types.void(*(types.int64,) * 13, like), codegen
+
+
+@intrinsic
+def converting_dot(
+    typingctx, height, a, a_row, copy, c_row, rows, b, n, parts, first, last, out, o_row, o_column, ahead, given, like
+):
+    """``tiles.converting_dot_tile`` on addresses."""
+
+    def codegen(context, builder, signature, arguments):
+        height, a, a_row, copy, c_row, rows, *others, ahead, _, _ = arguments
+        vectors = Vectors(builder, context.get_value_type(like))
+        element = BYTE if isinstance(given, types.Integer) else context.get_value_type(given)
+        left = _ConvertedRows(vectors, a, a_row, rows, ahead, element, copy, c_row)
+        _emit_dot(vectors, left, height, rows, *others)
+        return context.get_dummy_value()
+
+    return types.void(*(types.int64,) * 15, given, like), codegen
+
+
+class _Rows:
+    """The rows that a dot tile reads, some at a time; half of what it will read later it fetches."""
+
+    def __init__(self, vectors, a, a_row, rows, ahead, element=None):
+        self.vectors, self.builder, self.element = vectors, vectors.builder, element or vectors.element
+        self.a, self.a_row, self.ahead = self.builder.inttoptr(a, self.element.as_pointer()), a_row, ahead
+        self.last_row = self.builder.sub(rows, INDEX(1))
+
+    def choose(self, top, n_rows):
+        """Go to the rows from `top` on. Beyond the last row the last row is read again."""
+        builder = self.builder
+        wanted = [builder.add(top, INDEX(i)) for i in range(n_rows)]
+        self.chosen = [builder.select(builder.icmp_signed("<", i, self.last_row), i, self.last_row) for i in wanted]
+        self.at = [builder.gep(self.a, [builder.mul(i, self.a_row)]) for i in self.chosen]
+        self.far = self._far(top)
+        return wanted
+
+    def _far(self, top):
+        """Half of the rows that come as many items later as `ahead` says."""
+        half = self.builder.mul(self.builder.sdiv(top, INDEX(2)), self.a_row)
+        first = self.builder.gep(self.a, [self.builder.add(self.ahead, half)])
+        return [self.builder.gep(first, [self.builder.mul(INDEX(i), self.a_row)]) for i in range(len(self.at) // 2)]
+
+    def load(self, k, v, mask):
+        """Vector v from column k on, of each row."""
+        column = self.builder.add(k, INDEX(v * self.vectors.length))
+        loaded = [self.vectors.load(self.builder.gep(row, [column]), mask) for row in self.at]
+        for row in self.far:
+            self.vectors.prefetch(self.builder.gep(row, [column]), L2)
+        return loaded
+
+
+class _ConvertedRows(_Rows):
+    """The same rows in another type: what is read is converted, and a copy kept; all that comes later is fetched."""
+
+    def __init__(self, vectors, a, a_row, rows, ahead, element, copy, c_row):
+        super().__init__(vectors, a, a_row, rows, ahead, element)
+        self.copy, self.c_row = vectors.pointer(copy), c_row
+
+    def choose(self, top, n_rows):
+        wanted = super().choose(top, n_rows)
+        self.copies = [self.builder.gep(self.copy, [self.builder.mul(i, self.c_row)]) for i in self.chosen]
+        return wanted
+
+    def _far(self, top):
+        return [self.builder.gep(row, [self.ahead]) for row in self.at]
+
+    def load(self, k, v, mask):
+        builder, column = self.builder, self.builder.add(k, INDEX(v * self.vectors.length))
+        loaded = [self.vectors.load_converted(builder.gep(row, [column]), self.element, mask) for row in self.at]
+        for value, row in zip(loaded, self.copies, strict=True):
+            self.vectors.store(value, builder.gep(row, [column]), mask)
+        n_bytes = self.vectors.length * item_bytes(self.element)
+        for line in range(-v * n_bytes % CACHE_LINE, n_bytes, CACHE_LINE):  # of a panel's, those that begin here
+            place = builder.add(column, INDEX(line // item_bytes(self.element)))
+            for row in self.far:
+                self.vectors.prefetch(builder.gep(row, [place]), L2)
+        return loaded
+
+
+def _emit_dot(vectors, left, height, rows, b, n, parts, first, last, out, o_row, o_column):
+    """The dot tile for each height; `left`: where its rows come from."""
+    builder = vectors.builder
+    builder.function.attributes.add(_NOT_UNROLLED)
+    length, panel = vectors.length, 2 * vectors.length
+    b_at, parts_at, out_at = (vectors.pointer(address) for address in (b, parts, out))
+    first, last = (builder.icmp_signed("!=", flag, INDEX(0)) for flag in (first, last))
+    whole = builder.and_(n, INDEX(-panel))
+    masks = [vectors.first_lanes(builder.sub(builder.sub(n, whole), INDEX(v * length))) for v in range(2)]
+
+    def tile(classes):
+        n_rows = 4 if 2 * classes <= tallest() else 2
+        n_sums = n_rows * classes
+
+        def some_rows(top, _):
+            wanted = left.choose(top, n_rows)
+            part = builder.gep(parts_at, [builder.mul(top, INDEX(classes * length))])
+            part_places = [builder.gep(part, [INDEX(s * length)]) for s in range(n_sums)]
+
+            def step(k, sums, masks=(None, None)):
+                sums = list(sums)
+                panel_at = builder.gep(b_at, [builder.mul(k, INDEX(classes))])
+                for v in range(2):
+                    row_vectors = left.load(k, v, masks[v])
+                    for j in range(classes):
+                        right = vectors.load(builder.gep(panel_at, [INDEX(j * panel + v * length)]))
+                        for i in range(n_rows):
+                            s = i * classes + j
+                            sums[s] = vectors.multiply_add(row_vectors[i], right, sums[s])
+                return sums
+
+            def deliver(sums):
+                totals = vectors.sums(sums)
+                for i in range(n_rows):
+                    with builder.if_then(builder.icmp_signed("<", wanted[i], rows)):
+                        for j in range(classes):
+                            offset = builder.add(builder.mul(wanted[i], o_row), builder.mul(INDEX(j), o_column))
+                            place = builder.gep(out_at, [offset])
+                            builder.store(builder.fadd(builder.load(place), totals[i * classes + j]), place)
+
+            begin = builder.block
+            with builder.if_then(builder.not_(first)):
+                before = [vectors.load(place) for place in part_places]
+                loaded = builder.block
+            zeros = [vectors.zero] * n_sums
+            sums = [_either(builder, zeros, begin, before, loaded, s) for s in range(n_sums)]
+            sums = loop(builder, INDEX(0), whole, panel, sums, step)
+            begin = builder.block
+            with builder.if_then(builder.icmp_signed("<", whole, n)):
+                ends = step(whole, sums, masks)
+                inside = builder.block
+            sums = [_either(builder, sums, begin, ends, inside, s) for s in range(n_sums)]
+            with builder.if_else(last) as (at_end, between):
+                with at_end:
+                    deliver(sums)
+                with between:
+                    for value, place in zip(sums, part_places, strict=True):
+                        vectors.store(value, place)
+            return []
+
+        loop(builder, INDEX(0), rows, n_rows, [], some_rows)
+
+    _for_each_height(builder, height, tile)
 
 
 @intrinsic

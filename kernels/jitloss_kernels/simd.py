@@ -16,7 +16,7 @@ from numba.core import config
 
 INDEX = ir.IntType(64)
 _INT = ir.IntType(32)
-_BYTE = ir.IntType(8)
+BYTE = ir.IntType(8)
 
 
 class Target(NamedTuple):
@@ -60,12 +60,19 @@ def _assembly(triple: str, cpu: str, features: str) -> str:
     )
 
 
+def item_bytes(element: ir.Type) -> int:
+    """The size of an item."""
+    if isinstance(element, ir.IntType):
+        return int(element.width) // 8
+    return 8 if element == ir.DoubleType() else 4
+
+
 class Vectors:
     """IR for vectors of one element type, as long as the target's registers."""
 
     def __init__(self, builder: ir.IRBuilder, element: ir.Type) -> None:
         self.builder, self.element = builder, element
-        self.item_bytes = 8 if element == ir.DoubleType() else 4
+        self.item_bytes = item_bytes(element)
         self.length = target().vector_bytes // self.item_bytes
         self.type = ir.VectorType(element, self.length)
         self.zero = ir.Constant(self.type, None)
@@ -77,13 +84,26 @@ class Vectors:
 
     def load(self, pointer: ir.Value, mask: ir.Value | None = None) -> ir.Value:
         """Load a vector; lanes outside the mask are 0 and their memory is not touched."""
-        place = self.builder.bitcast(pointer, self.type.as_pointer())
+        return self._load(pointer, self.element, mask)
+
+    def load_converted(self, pointer: ir.Value, element: ir.Type, mask: ir.Value | None = None) -> ir.Value:
+        """Load as many items of another type, unsigned integers or floats, as a vector has, and convert them."""
+        value = self._load(pointer, element, mask)
+        if isinstance(element, ir.IntType):
+            return self.builder.uitofp(value, self.type)
+        wider = item_bytes(element) > self.item_bytes
+        return (self.builder.fptrunc if wider else self.builder.fpext)(value, self.type)
+
+    def _load(self, pointer: ir.Value, element: ir.Type, mask: ir.Value | None) -> ir.Value:
+        of, size = ir.VectorType(element, self.length), item_bytes(element)
+        place = self.builder.bitcast(pointer, of.as_pointer())
         if mask is None:
             value = self.builder.load(place)
-            value.align = self.item_bytes
+            value.align = size
             return value
-        function = self._declare(f"llvm.masked.load.{self._name}.p0", self.type, place.type, _INT, mask.type, self.type)
-        return self.builder.call(function, [place, _INT(self.item_bytes), mask, self.zero])
+        name = f"v{self.length}{'i' if isinstance(element, ir.IntType) else 'f'}{8 * size}"
+        function = self._declare(f"llvm.masked.load.{name}.p0", of, place.type, _INT, mask.type, of)
+        return self.builder.call(function, [place, _INT(size), mask, ir.Constant(of, None)])
 
     def store(self, value: ir.Value, pointer: ir.Value, mask: ir.Value | None = None) -> None:
         """Store a vector, or those of its lanes that are inside the mask."""
@@ -155,7 +175,7 @@ class Vectors:
 
     def prefetch(self, pointer: ir.Value, locality: int) -> None:
         """Ask for the cache line at `pointer`, which may lie outside every array, into L1 (3) or L2 (2)."""
-        place = self.builder.bitcast(pointer, _BYTE.as_pointer())
+        place = self.builder.bitcast(pointer, BYTE.as_pointer())
         function = self._declare("llvm.prefetch.p0", ir.VoidType(), place.type, _INT, _INT, _INT)
         self.builder.call(function, [place, _INT(0), _INT(locality), _INT(1)])
 

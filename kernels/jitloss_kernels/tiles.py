@@ -51,6 +51,19 @@ def dot_tile(tile, height, a, a0, a_row, rows, b, b0, n, parts, p0, first, last,
                 parts[part] = total
 
 
+def converting_dot_tile(
+    tile, height, a, a0, a_row, copy, c0, c_row, rows, b, b0, n, parts, p0, first, last, out, o0, o_row, o_column, ahead
+):
+    """dot_tile for an `a` of uint8 or of other floats; a converted `copy` of what is read of it is kept.
+
+    The conversion hides behind the arithmetic: on its own it would take a pass over a block that has left L1.
+    """
+    for i in range(rows):
+        for k in range(n):
+            copy[c0 + i * c_row + k] = a[a0 + i * a_row + k]
+    dot_tile(tile, height, copy, c0, c_row, rows, b, b0, n, parts, p0, first, last, out, o0, o_row, o_column, ahead)
+
+
 def outer_tile(tile, height, a, a0, a_row, a_k, b, b0, b_k, b_panel, n, out, o0, o_row, o_panel, columns, fresh, ahead):
     """out[i, j] += Σ_k a[i, k] b[k, j] for i < height ≤ tallest(), j < columns, k < n; `fresh`: = instead of +=.
 
@@ -86,6 +99,25 @@ def _dot_tile_compiled(
     return through_pointer
 
 
+@overload(converting_dot_tile)
+def _converting_dot_tile_compiled(
+    tile, height, a, a0, a_row, copy, c0, c_row, rows, b, b0, n, parts, p0, first, last, out, o0, o_row, o_column, ahead
+):
+    if config.BOUNDSCHECK:
+        return converting_dot_tile
+
+    def through_pointer(
+        tile, height, a, a0, a_row, copy, c0, c_row, rows, b, b0, n,
+        parts, p0, first, last, out, o0, o_row, o_column, ahead,
+    ):  # fmt: skip
+        pointers.call(tile, (
+            height, place(a, a0), a_row, place(copy, c0), c_row, rows, place(b, b0), n, place(parts, p0), first, last,
+            place(out, o0), o_row, o_column, ahead, a.dtype.type(0), out.dtype.type(0),
+        ))  # fmt: skip
+
+    return through_pointer
+
+
 @overload(outer_tile)
 def _outer_tile_compiled(
     tile, height, a, a0, a_row, a_k, b, b0, b_k, b_panel, n, out, o0, o_row, o_panel, columns, fresh, ahead
@@ -114,10 +146,28 @@ def compiled(item_type):
     )
 
 
+@cache
+def converting(given, item_type):
+    """The address of the tile that converts a `given` type, "uint8" or a float, to "float32" or "float64"."""
+    # Calls by address pass whole numbers as int64: that type stands for uint8.
+    signature = (types.int64 if given == "uint8" else getattr(types, given), getattr(types, item_type))
+    return pointers.address_of(_converting_dot_tile, (types.int64,) * 15 + signature)
+
+
 @Kernel
 def _dot_tile(height, a, a_row, rows, b, n, parts, first, last, out, o_row, o_column, ahead, like):
     """dot_tile on addresses."""
     products.dot(height, a, a_row, rows, b, n, parts, first, last, out, o_row, o_column, ahead, like)
+
+
+@Kernel
+def _converting_dot_tile(
+    height, a, a_row, copy, c_row, rows, b, n, parts, first, last, out, o_row, o_column, ahead, given, like
+):
+    """converting_dot_tile on addresses."""
+    products.converting_dot(
+        height, a, a_row, copy, c_row, rows, b, n, parts, first, last, out, o_row, o_column, ahead, given, like
+    )
 
 
 @Kernel

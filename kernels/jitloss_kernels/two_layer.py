@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import narrow, narrow_plan, rows, workers
-from .blocks import handed, read, shape_of, where
+from .blocks import handed, reading_of, shape_of
 from .counts import COUNTS, claim, finish, is_stopped, wait
 from .jit import Kernel, helper, merged, out_of_line
 from .memory import RESULTS, SHARED, Pool, whole_lines
@@ -52,13 +52,13 @@ class Plan(NamedTuple):
 
 
 @lru_cache
-def plan(n_rows, n_features, n_hidden, n_outputs, item_bytes, copies, trains):
+def plan(n_rows, n_features, n_hidden, n_outputs, item_bytes, reading, trains):
     """The Plan of a net and a number of rows."""
     wrt = ("W", "b") if trains else ()
     # What a lane needs for the second layer: fewer lanes where that is much.
     more = n_outputs * (n_hidden + 2 * narrow_plan.MAX_BLOCK_ROWS) / (n_features * n_hidden)
     cut = _CUT._replace(lanes_bytes=int(_CUT.lanes_bytes / (1 + more)), few_lanes=_CUT.few_lanes if more < 8 else 2)
-    first = narrow_plan.plan(n_rows, n_features, n_hidden, item_bytes, copies, wrt, cut)
+    first = narrow_plan.plan(n_rows, n_features, n_hidden, item_bytes, reading, wrt, cut)
     scores_at = first.lane_items
     packed_at = scores_at + whole_lines(n_outputs * first.block_rows + 2 * first.panel, item_bytes)
     slopes_at = packed_at + (n_outputs * first.block_rows if trains else 0)
@@ -98,8 +98,9 @@ def net_loss(
     """
     dtype, n_rows = parameters["W1"].dtype, len(X) if chosen is None else len(chosen)
     (n_features, n_hidden), n_outputs = parameters["W1"].shape, len(parameters["b2"])
-    shape = shape_of(X, dtype, chosen)
-    sizes = plan(n_rows, n_features, n_hidden, n_outputs, dtype.itemsize, shape != "flat", y is not None)
+    shape = shape_of(X, chosen)
+    reading = reading_of(shape, X.dtype, dtype)
+    sizes = plan(n_rows, n_features, n_hidden, n_outputs, dtype.itemsize, reading, y is not None)
     first, tag = sizes.first, tag_of("softmax")
     n_flops = n_rows * n_hidden * (n_features + n_outputs)
     n_members = workers.size(n_threads) if n_flops * dtype.itemsize > _WORTH_FLOPS else 1
@@ -162,9 +163,7 @@ def lane(task, counts, loss, plan, X, y, options, scratch, sums, b1, W2, b2, sco
         if is_stopped(counts):
             break
         n = min(first.block_rows, stop - row)
-        read(X, row, n, first.n_features, scratch, s0 + first.copy_at, first.copy_row)
-        x, x0, x_row = where(X, row, first.n_features, scratch, s0 + first.copy_at, first.copy_row)
-        narrow.scores(first, x, x0, x_row, n, b1, scratch, s0)
+        x, x0, x_row = narrow.scores(first, X, row, n, b1, scratch, s0)
         forward(plan, n, W2, b2, scratch, s0)
         if plan.trains:
             total += backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0)

@@ -41,7 +41,7 @@ def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, options, twi
         block, stage = number // N_STAGES, number % N_STAGES
         first = block * plan.block_rows
         n = min(plan.block_rows, plan.n_rows - first)
-        n_tasks = _n_tasks(plan, block, stage, n, is_copied(X))
+        n_tasks = _n_tasks(plan, block, stage, n, is_copied(X, scratch))
         while True:
             task = claim(counts, number)
             if task >= n_tasks:

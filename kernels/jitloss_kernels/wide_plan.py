@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from . import moves, tiles
+from .blocks import DIRECT
 from .memory import RESULTS, Sizes, row_items, whole_lines
 from .shapes import panel_items, tallest
 
@@ -61,8 +62,8 @@ class Plan(NamedTuple):
 
 
 @lru_cache
-def plan(n_rows, n_features, n_classes, item_bytes, copies, wrt):
-    """The Plan of a problem. `copies`: blocks of X are copied; `wrt`: the gradients wanted."""
+def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt):
+    """The Plan of a problem. `reading`: see ``blocks.reading_of``; `wrt`: the gradients wanted."""
     panel, row_bytes = panel_items(item_bytes), n_classes * item_bytes
     fitting = min(max(_SCORES_BYTES // row_bytes, _LEAST_ROWS), max(_MOST_BYTES // row_bytes, TASK_ROWS), _MOST_ROWS)
     n_blocks = max(1, -(-n_rows // fitting))
@@ -100,7 +101,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, copies, wrt):
         packs=not few,
         width=width,
         copy_at=copy_at,
-        member_at=copy_at + (block_rows * width if copies else 0),
+        member_at=copy_at + (block_rows * width if reading != DIRECT else 0),
         member_items=whole_lines(strip_at + 2 * panel, item_bytes),
         strip_at=strip_at,
         sums_db=sums_db,

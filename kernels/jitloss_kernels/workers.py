@@ -37,19 +37,24 @@ from .threads import on_tbb, pool_size, running_layer
 LONG_FLOPS = 1 << 32
 _PATIENCE = 0.2  # seconds between two looks, for where waiting itself cannot be interrupted
 
-_calls: SimpleQueue[tuple[Any, tuple[Any, ...]]] = SimpleQueue()
+# A function, its arguments, and what has to live until it is done: kernels have addresses of arrays.
+_Call = tuple[Any, tuple[Any, ...], Any]
+_calls: SimpleQueue[_Call] = SimpleQueue()
 _n_helpers = 0
 _hiring = threading.Lock()
 
 
-def run(kernel: Kernel, key: Hashable, n_members: int, arguments: tuple[Any, ...], n_flops: int = 0) -> None:
+def run(
+    kernel: Kernel, key: Hashable, n_members: int, arguments: tuple[Any, ...], n_flops: int = 0, alive: Any = None
+) -> None:
     """Run `kernel` on at most `n_members` threads, this one among them, but for a long call.
 
     `key` stands for the types of the arguments; whether arrays may be written to does not count. KeyboardInterrupt, or
     what else a signal handler raises, ends a call of `LONG_FLOPS` or more; what it has written is worth nothing then.
+    A helper may work on when this thread has been interrupted: what is `alive` stays so until it is done.
     """
     if n_flops >= LONG_FLOPS and _can_be_interrupted():
-        _watch(_entry(kernel, key, arguments), n_members, arguments)
+        _watch(_entry(kernel, key, arguments), n_members, arguments, alive)
     elif n_members == 1 or config.BOUNDSCHECK:  # there, an IndexError has to reach the caller
         _entry(kernel, key, arguments)(*arguments)
     elif on_tbb():
@@ -60,7 +65,7 @@ def run(kernel: Kernel, key: Hashable, n_members: int, arguments: tuple[Any, ...
         entry = _entry(kernel, key, arguments)
         _hire(n_members - 1)
         for _ in range(n_members - 1):
-            _calls.put((entry, arguments))
+            _calls.put((entry, arguments, alive))
         entry(*arguments)
 
 
@@ -69,7 +74,7 @@ def _can_be_interrupted() -> bool:
     return threading.current_thread() is threading.main_thread() and not (config.DISABLE_JIT or config.BOUNDSCHECK)
 
 
-def _watch(entry: Any, n_members: int, arguments: tuple[Any, ...]) -> None:
+def _watch(entry: Any, n_members: int, arguments: tuple[Any, ...], alive: Any) -> None:
     """Have helpers do everything, and wait for them; stop them if something is raised meanwhile."""
     counts, ended, raised = arguments[0], SimpleQueue[None](), None
 
@@ -82,7 +87,7 @@ def _watch(entry: Any, n_members: int, arguments: tuple[Any, ...]) -> None:
     _hire(n_members)
     try:
         for _ in range(n_members):
-            _calls.put((work, arguments))
+            _calls.put((work, arguments, alive))
     except BaseException:
         counts[:] = ALL_DONE
         raise
@@ -164,11 +169,11 @@ def _hire(n_helpers: int) -> None:
                 _n_helpers += 1
 
 
-def _help(calls: SimpleQueue[tuple[Any, tuple[Any, ...]]]) -> None:
+def _help(calls: SimpleQueue[_Call]) -> None:
     while True:
-        kernel, arguments = calls.get()
-        kernel(*arguments)
-        del kernel, arguments  # or the caller's arrays stay alive until the next call
+        function, arguments, alive = calls.get()
+        function(*arguments)
+        del function, arguments, alive  # or the caller's arrays stay alive until the next call
 
 
 def _forget_helpers() -> None:

@@ -120,8 +120,7 @@ def fused_loss(
     )  # fmt: skip
     more = {} if pool is None else {"rows": rows, "pool": pool}
     engine = _fused().linear_loss
-    data, decay = engine(given.form, W, X, y, bias, options, problem.decay, made, problem.n_threads, **more)
-    del arrays  # the kernel has their addresses alone
+    data, decay = engine(given.form, W, X, y, bias, options, arrays, problem.decay, made, problem.n_threads, **more)
     if "X" in made and not options.plain:
         made["X"][_weightless(given, y)] = 0  # also where W is not finite
     return losses if losses is not None else float(data / given.normaliser + decay)

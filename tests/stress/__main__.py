@@ -1,7 +1,8 @@
 """Stress: random calls, threads, forks and signals for a chosen time, every result compared.
 
     python tests/stress --minutes 20
-    python tests/stress --replay SEED NUMBER [--layer tbb]     # one case again, alone
+    python tests/stress --minutes 20 --layer workqueue  # one threading layer alone
+    python tests/stress --replay SEED NUMBER            # one case again, alone
 
 Processes follow each other on tbb, omp and workqueue, each for half a minute, with a pool of four. In
 each: calls of any shape, dtype, layout and options; several Python threads at once; forks, whose children call too;
@@ -26,6 +27,7 @@ from tempfile import TemporaryDirectory
 
 LAYERS = ("tbb", "omp", "workqueue")
 TURN, PATIENCE = 30.0, 180.0  # seconds of a process; until it counts as hung
+FORK_PATIENCE = 60.0  # until a forked child does
 # Bytes that a process may grow by after its first third: cases differ in size, and LLVM keeps what it needs to compile
 # for a new kind of X. Small leaks are what tests/test_hosts.py looks for, over a hundred thousand calls.
 GROWTH = 400 << 20
@@ -85,26 +87,40 @@ def several_threads(one, numbers, done) -> None:
 def forked(one, numbers, wrong, done) -> None:
     """A forked child calls, and forks a child that calls."""
     number = next(numbers)
+    reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         status = 1
         try:
             one(number)
-            if (grandchild := os.fork()) == 0:
+            grandchild = os.fork()
+            if not grandchild:
                 one(number)
-                os._exit(1 if wrong else 0)
-            status = os.waitpid(grandchild, 0)[1] or bool(wrong)
+            status = os.waitpid(grandchild, 0)[1] if grandchild else 0
+            os.write(writer, "\n".join(wrong).encode()[:4000])
         finally:
-            os._exit(1 if status else 0)
-    deadline = time.monotonic() + 60
-    while os.waitpid(pid, os.WNOHANG)[0] == 0:
-        if time.monotonic() > deadline:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            wrong.append(f"case {number}: a forked child hung")
-            return
-        time.sleep(0.002)
+            os._exit(1 if status or wrong else 0)
+    os.close(writer)
+    ended, status = _waited(pid, time.monotonic() + FORK_PATIENCE)
+    with os.fdopen(reader, "rb") as pipe:
+        said = pipe.read().decode() if ended else ""
+    if not ended:
+        wrong.append(f"case {number}: a forked child hung")
+    elif status:
+        wrong.append(f"case {number}: a forked child or its own ended with {status}: {said}")
     done["forks"] += 1
+
+
+def _waited(pid: int, deadline: float) -> tuple[bool, int]:
+    """Whether a child has ended in time, and its status; else it is killed."""
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return True, os.waitstatus_to_exitcode(status)
+        time.sleep(0.002)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return False, 0
 
 
 def interrupted(one, numbers, done) -> None:
@@ -149,7 +165,7 @@ def damage(cache: Path, chance: random.Random) -> int:
     return 1
 
 
-def stress(minutes: float, seed: int) -> int:
+def stress(minutes: float, seed: int, layers: tuple[str, ...] = LAYERS) -> int:
     """Process after process, until time is up."""
     end, first = time.monotonic() + 60 * minutes, 0
     totals: collections.Counter[str] = collections.Counter()
@@ -159,7 +175,7 @@ def stress(minutes: float, seed: int) -> int:
         cache = Path(folder, "cache")
         turn = 0
         while time.monotonic() < end and not failures:
-            layer = LAYERS[turn % len(LAYERS)]
+            layer = layers[turn % len(layers)]
             seconds = min(TURN, max(5.0, end - time.monotonic()))
             command = [sys.executable, __file__, "--child", layer, str(seed), str(first), str(seconds)]
             try:
@@ -208,6 +224,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=None, help="default: from the clock")
     parser.add_argument("--replay", nargs=2, type=int, metavar=("SEED", "NUMBER"))
+    parser.add_argument("--layer", choices=LAYERS, help="one layer alone")
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.child:
@@ -215,7 +232,8 @@ def main() -> int:
         return child(layer, int(seed), int(first), float(seconds))
     if chosen.replay:
         return replay(*chosen.replay)
-    return stress(chosen.minutes, int(time.time()) if chosen.seed is None else chosen.seed)
+    seed = int(time.time()) if chosen.seed is None else chosen.seed
+    return stress(chosen.minutes, seed, (chosen.layer,) if chosen.layer else LAYERS)
 
 
 if __name__ == "__main__":

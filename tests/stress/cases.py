@@ -137,10 +137,18 @@ def mismatch(case: Case, found: tuple[Any, ...]) -> str:
         if not worst <= TOLERANCE[case.dtype] * max(1.0, size) + (size if _kinks(case) else 0):
             return f"{name} is off by {worst:.3g} where its largest entry is {size:.3g}"
     alone = run(case, n_threads=1)
-    for name, a, b in zip(("loss", *case.options["wrt"]), found, alone, strict=True):
-        if not np.array_equal(np.asarray(a), np.asarray(b), equal_nan=True):
-            return f"{name} has other bits on one thread"
+    for name, a, b, true in zip(("loss", *case.options["wrt"]), found, alone, expected, strict=True):
+        if not np.array_equal(a, b, equal_nan=True):
+            return f"{name} has other bits on one thread: {_difference(a, b, true)}"
     return ""
+
+
+def _difference(a: Any, b: Any, true: Any) -> str:
+    """Where two results differ, and how far each is from the truth."""
+    a, b, true = (np.atleast_1d(np.asarray(x, np.float64)) for x in (a, b, true))
+    where = np.argwhere(a != b)
+    off = [float(np.abs(x - true).max()) for x in (a, b)]
+    return f"{len(where)} of {a.size} from {where[0]} to {where[-1]}; off by {off[0]:.3g}, alone by {off[1]:.3g}"
 
 
 def _kinks(case: Case) -> bool:
