@@ -24,8 +24,13 @@ CALLS = {
 
 
 @needs_jit
-@pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize(("layer", "n_threads"), [("tbb", 1), ("tbb", 2), ("omp", 2), ("workqueue", 2)])
+@pytest.mark.parametrize(
+    ("call", "layer", "n_threads"),
+    [
+        *(("narrow", layer, n) for layer, n in (("tbb", 1), ("tbb", 2), ("omp", 2), ("workqueue", 2))),
+        *((call, layer, 2) for call in ("wide", "jit", "net") for layer in ("tbb", "omp")),
+    ],
+)
 def test_an_interrupt_ends_a_long_call(layer, call, n_threads):
     if layer == "tbb" and not threads.load_tbb():
         pytest.skip("tbb is not installed")
