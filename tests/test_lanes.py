@@ -96,7 +96,7 @@ def test_a_lane_is_one_function_for_every_launch(tmp_path):
             (code,) = kernel.inspect_asm().values()
             assert "svm_rows" not in code
             assert ".weak" not in code  # nothing that the linker could take from elsewhere
-    """, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_NUM_THREADS="2")  # fmt: skip
+    """, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_NUM_THREADS="2", NUMBA_BOUNDSCHECK="0")  # fmt: skip
 
 
 BITS = """
