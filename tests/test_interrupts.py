@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jitloss
-from jitloss_kernels import fused, threads, workers
+from jitloss_kernels import counts, fused, threads, workers
 from problems import check_in_fresh_process, make, needs_jit
 
 # Rows that share memory: long calls with little of it. The number of rows, and a call of so many.
@@ -97,8 +97,12 @@ def test_a_long_call_has_the_bits_of_a_short_one(monkeypatch):
 
 
 @needs_jit
-def test_what_a_helper_still_needs_outlives_an_interrupted_call(monkeypatch):
-    """Interrupted when a helper has the call already: kernels know the arrays of the options by their addresses."""
+@pytest.mark.parametrize("is_long", [False, True])
+def test_what_a_helper_still_needs_outlives_an_interrupted_call(is_long, monkeypatch):
+    """Interrupted when a helper has the call already: kernels know the arrays of the options by their addresses.
+
+    The helper finds nothing left to do: what it would write to is the caller's again.
+    """
     handed, arrays, options_of = [], [], fused.options_of
 
     class Interrupted:
@@ -116,10 +120,13 @@ def test_what_a_helper_still_needs_outlives_an_interrupted_call(monkeypatch):
     monkeypatch.setattr(workers, "size", lambda n_threads: 2)
     monkeypatch.setattr(workers, "_hire", lambda n_helpers: None)
     monkeypatch.setattr(workers, "_calls", Interrupted())
+    if is_long:
+        monkeypatch.setattr(workers, "LONG_FLOPS", 1)
     W, X, y = make((4000, 100, 10))
     with pytest.raises(KeyboardInterrupt):
         jitloss.softmax_loss(W, X, y, sample_weight=np.ones(len(y)), class_weight=np.ones(10), reduction="none")
     gc.collect()
+    assert (handed[0][1][0] == counts.ALL_DONE).all()
     assert len(arrays) == 3
     assert all(array() is not None for array in arrays)
     handed.clear()

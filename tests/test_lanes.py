@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import jitloss
-from jitloss_kernels import lanes, threads
+from jitloss_kernels import lanes, pointers, threads
 from problems import DTYPES, LOSSES, assert_close, assert_same_bits, check_in_fresh_process, make, needs_jit
 
 D, C = 200, 10
@@ -172,8 +172,10 @@ def test_few_signatures_are_compiled():
                 X.flags.writeable = n_rows == 1
                 for wrt in ("W", "X", (), ("X", "W")):
                     getattr(jitloss, f"{loss}_loss")(
-                        np.asfortranarray(W), X, y.astype(np.int16), n_rows, wrt=wrt, n_threads=1
-                    )
+                        np.asfortranarray(W), X, y.astype(np.int16), n_rows,
+                        wrt=wrt, n_threads=1, implementation="jit",
+                    )  # fmt: skip
             seen.add((loss, dtype))
     assert len(lanes.run_lanes.serial.signatures) == len(seen) == 4
+    assert len(lanes.one_lane.serial.signatures) == (4 if pointers.by_address() else 0)
     assert len(lanes.fold.serial.signatures) == len(DTYPES)

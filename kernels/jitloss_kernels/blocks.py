@@ -1,4 +1,4 @@
-"""How a block of rows of X is read. The only file that a new kind of input touches.
+"""How a block of rows of X is read: what a new kind of input touches, but for what is converted in the tile.
 
 X comes in one of three shapes: flat, if it is C-contiguous; as a matrix of any strides, whose blocks are copied into
 scratch; or as such a matrix and the numbers of the rows that count. What is flat and of the compute dtype is used where

@@ -16,8 +16,8 @@ import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
 
-from .cache import DiskCache
-from .linkage import KernelCompiler
+from . import linkage
+from .cache import DiskCache, warn_once
 
 # Sums over features and classes may be added in any order (SIMD lanes each keep a part), products may be fused
 # into them, and the sign of zero is nobody's business. `nnan`, `ninf`, `arcp` and `afn` stay off: the first two
@@ -67,8 +67,11 @@ class Kernel:
     def _compile(self, parallel: bool) -> Callable[..., Any]:
         if numba.config.DISABLE_JIT:  # Python runs the source, as silent about NaN as machine code is
             return np.errstate(invalid="ignore", over="ignore")(self.python)
-        dispatcher = numba.njit(parallel=parallel, pipeline_class=KernelCompiler, **OPTIONS)(self.python)
-        DiskCache.attach(dispatcher)
+        dispatcher = numba.njit(parallel=parallel, pipeline_class=linkage.KernelCompiler, **OPTIONS)(self.python)
+        if linkage.HIDES:
+            DiskCache.attach(dispatcher)
+        else:
+            warn_once("compiled code is not kept on disk: with this numba it could differ from the first run's")
         return dispatcher
 
 

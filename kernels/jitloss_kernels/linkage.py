@@ -12,9 +12,13 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite.binding import Linkage
+from numba.core.codegen import CPUCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import AnalysisPass, register_pass
 from numba.core.typed_passes import AnnotateTypes
+
+# Whether this numba has the step that is changed here. Where it has not, nothing may be loaded from disk.
+HIDES = hasattr(CPUCodeLibrary, "_finalize_final_module")
 
 
 class KernelCompiler(Compiler):
@@ -44,11 +48,11 @@ class _PrivateCallees(AnalysisPass):
 
     def run_pass(self, state: Any) -> bool:
         """Put the library where the next step looks for one."""
+        if not HIDES:
+            return False
         library = state.targetctx.codegen().create_library(state.func_id.func_qualname)
         library.enable_object_caching()
-        hand_over = getattr(library, "_finalize_final_module", None)
-        if hand_over is None:  # a numba that works in another way: right all the same, to the last bit or not
-            return False
+        hand_over = library._finalize_final_module
 
         def hide_and_hand_over() -> None:
             for function in library._final_module.functions:

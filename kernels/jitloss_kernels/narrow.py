@@ -10,7 +10,7 @@
 Vectors run along the features in both products, so no lane of a register is wasted on C = 2, 3 or 10; in the row stage
 they run along the samples of a block. W and dW lie in *panels* of features, so that a tile goes through memory in one
 run. Each of the two products fetches half of the next block's lines: only if they come evenly, a few at a time, do they
-come while the arithmetic goes on.
+come while the arithmetic goes on. Where X is converted, the first fetches all of them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .tiles import converting_dot_tile, dot_tile, outer_tile
 
 @Kernel
 def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
-    """Do a part of every stage; see ``workers``. All arrays are flat, but an X whose blocks are copied."""
+    """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
     for stage in range(first_stage, stop_stage):
         n_tasks = plan.n_lanes if stage == LANES else 1 if stage == ADD else plan.n_ranges
         while True:

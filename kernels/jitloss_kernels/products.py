@@ -95,8 +95,8 @@ class _ConvertedRows(_Rows):
         loaded = [self.vectors.load_converted(builder.gep(row, [column]), self.element, mask) for row in self.at]
         for value, row in zip(loaded, self.copies, strict=True):
             self.vectors.store(value, builder.gep(row, [column]), mask)
-        n_bytes = self.vectors.length * item_bytes(self.element)
-        for line in range(-v * n_bytes % CACHE_LINE, n_bytes, CACHE_LINE):  # of a panel's, those that begin here
+        n_bytes = self.vectors.length * item_bytes(self.element)  # a line each, of a panel that is longer than one
+        for line in range(-v * n_bytes % CACHE_LINE, n_bytes, CACHE_LINE):
             place = builder.add(column, INDEX(line // item_bytes(self.element)))
             for row in self.far:
                 self.vectors.prefetch(builder.gep(row, [place]), L2)

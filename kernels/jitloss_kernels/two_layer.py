@@ -128,7 +128,7 @@ def run(
     counts, first_stage, stop_stage, loss, plan, X, y, options, twice_decay, scratch, sums,
     W1, b1, W2, b2, dW1, db1, dW2, db2, scores,
 ):  # fmt: skip
-    """Do a part of every stage; see ``workers``. All arrays are flat, but an X whose blocks are copied."""
+    """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
     first = plan.first
     for stage in range(first_stage, stop_stage):
         n_tasks = first.n_lanes if stage == LANES else 1 if stage == ADD else first.n_ranges

@@ -32,7 +32,7 @@ from .wide_plan import COPY, GRADIENTS, N_STAGES, ROWS, SCORES, TASK_FEATURES, T
 
 @Kernel
 def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
-    """Do a part of every stage; see ``workers``. All arrays are flat, but an X whose blocks are copied.
+    """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows.
 
     Stage s is stage ``s % N_STAGES`` of block ``s // N_STAGES``; after the last block comes the end.
     """

@@ -64,9 +64,13 @@ def run(
         # Compiled here and now: a helper that compiled could hold numba's lock just when this process forks.
         entry = _entry(kernel, key, arguments)
         _hire(n_members - 1)
-        for _ in range(n_members - 1):
-            _calls.put((entry, arguments, alive))
-        entry(*arguments)
+        try:
+            for _ in range(n_members - 1):
+                _calls.put((entry, arguments, alive))
+            entry(*arguments)
+        except BaseException:  # interrupted before it began: helpers must not go on writing to what is the caller's
+            arguments[0][:] = ALL_DONE
+            raise
 
 
 def _can_be_interrupted() -> bool:

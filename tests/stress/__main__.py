@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import json
 import os
 import random
@@ -90,6 +91,7 @@ def forked(one, numbers, wrong, done) -> None:
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
+        os.setsid()  # so that it can be killed with its own child
         status = 1
         try:
             one(number)
@@ -103,7 +105,7 @@ def forked(one, numbers, wrong, done) -> None:
     os.close(writer)
     ended, status = _waited(pid, time.monotonic() + FORK_PATIENCE)
     with os.fdopen(reader, "rb") as pipe:
-        said = pipe.read().decode() if ended else ""
+        said = pipe.read().decode(errors="replace") if ended else ""
     if not ended:
         wrong.append(f"case {number}: a forked child hung")
     elif status:
@@ -116,11 +118,18 @@ def _waited(pid: int, deadline: float) -> tuple[bool, int]:
     while time.monotonic() < deadline:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
+            _kill(pid)  # its child, if it has left one behind
             return True, os.waitstatus_to_exitcode(status)
         time.sleep(0.002)
-    os.kill(pid, signal.SIGKILL)
+    _kill(pid)
     os.waitpid(pid, 0)
     return False, 0
+
+
+def _kill(group: int) -> None:
+    """End all processes of a group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def interrupted(one, numbers, done) -> None:
