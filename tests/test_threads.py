@@ -17,6 +17,23 @@ SETUP = """
                     for name in ("jit", "fused")), ())
     assert lanes.lane_count(*X.shape, 10) > 1
 """
+# For tests of forks: what `work` asserts in a child is asserted in the parent; a child that hangs is ended.
+CHILDREN = """
+    import signal
+    def in_a_child(work):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(30)
+            try:
+                work()
+            except BaseException as error:
+                print(error, file=sys.stderr)
+                os._exit(1)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    def again():
+        assert_same_bits(loss(), once)
+"""
 LAYERS = ["tbb", "omp", "workqueue"]
 
 
@@ -88,20 +105,8 @@ def test_eight_python_threads_at_once(layer):
 @pytest.mark.parametrize("layer", LAYERS)
 def test_fork_after_a_call_and_again_in_the_child(layer):
     """Child and grandchild compute the same bits; neither is killed nor hangs."""
-    check_on_layer(layer, """
+    check_on_layer(layer, CHILDREN + """
     once = loss()
-    def in_a_child(work):
-        child = os.fork()
-        if child == 0:
-            try:
-                work()
-            except BaseException as error:
-                print(error, file=sys.stderr)
-                os._exit(1)
-            os._exit(0)
-        assert os.waitpid(child, 0)[1] == 0
-    def again():
-        assert_same_bits(loss(), once)
     def twice():
         again()
         in_a_child(again)
@@ -116,8 +121,7 @@ def test_fork_after_a_call_and_again_in_the_child(layer):
 @pytest.mark.parametrize("first", ["main", "other"])
 def test_a_fork_beside_a_thread_that_has_called(layer, first):
     """Were it known to tbb, its pool could not be shut down for the fork: the child would hang, now and then."""
-    printed = check_on_layer(layer, f"""
-    import signal
+    printed = check_on_layer(layer, CHILDREN + f"""
     def call():
         calls.append(loss())
         called.set()
@@ -128,15 +132,6 @@ def test_a_fork_beside_a_thread_that_has_called(layer, first):
     threading.Thread(target=call, daemon=True).start()
     called.wait()
     once, = calls
-    def in_a_child(work):
-        child = os.fork()
-        if child == 0:
-            signal.alarm(30)
-            work()
-            os._exit(0)
-        assert os.waitpid(child, 0)[1] == 0
-    def again():
-        assert_same_bits(loss(), once)
     def twice():
         again()
         in_a_child(again)
@@ -154,18 +149,14 @@ def test_a_fork_beside_a_thread_that_has_called(layer, first):
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_long_call_in_a_forked_child(layer):
     """It is left to helpers (FAULTS, row 30), and the parent's are not there."""
-    check_on_layer(layer, """
+    check_on_layer(layer, CHILDREN + """
     from jitloss_kernels import workers
     workers.LONG_FLOPS = lanes.SLICE_FLOPS = 1
     once = loss()
     assert workers._n_helpers
     for _ in range(3):
-        child = os.fork()
-        if child == 0:
-            assert_same_bits(loss(), once)
-            os._exit(0)
-        assert os.waitpid(child, 0)[1] == 0
-        assert_same_bits(loss(), once)
+        in_a_child(again)
+        again()
     """)  # fmt: skip
 
 

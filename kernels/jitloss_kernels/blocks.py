@@ -37,34 +37,42 @@ def handed(X: np.ndarray, shape: str, rows: np.ndarray | None) -> Any:
     return X.reshape(-1) if shape == "flat" else X if rows is None else (X, rows)
 
 
+def _kind(x, copy):
+    """Of an array, or of its numba type: the function that brings its rows into `copy`."""
+    if isinstance(x, (tuple, types.BaseTuple)):
+        return _copy_chosen
+    if x.ndim == 2:
+        return _copy_rows
+    return _leave_rows if x.dtype == copy.dtype else _convert_rows
+
+
 def is_converted(x, copy):
     """Whether X is flat and not of the dtype of `copy`."""
-    return not isinstance(x, tuple) and x.ndim == 1 and x.dtype != copy.dtype
+    return _kind(x, copy) is _convert_rows
 
 
 def is_copied(x, copy):
     """Whether blocks of X are copied, converted or not."""
-    return isinstance(x, tuple) or x.ndim == 2 or x.dtype != copy.dtype
+    return _kind(x, copy) is not _leave_rows
 
 
 def flat(x, copy):
     """X, if it is flat; else `copy`, for code that must compile though it will not run."""
-    return copy if isinstance(x, tuple) or x.ndim == 2 else x
+    return x if _kind(x, copy) in (_leave_rows, _convert_rows) else copy
 
 
 def read(x, first, n, n_features, copy, c0, width):
     """See to it that rows first..first + n of X can be used: copy them to `copy`, from `c0` on, if need be."""
-    if isinstance(x, tuple):
-        _copy_chosen(x, first, n, n_features, copy, c0, width)
-    elif x.ndim == 2:
-        _copy_rows(x, first, n, n_features, copy, c0, width)
-    elif is_converted(x, copy):
-        _convert_rows(x, first, n, n_features, copy, c0, width)
+    _kind(x, copy)(x, first, n, n_features, copy, c0, width)
 
 
 def where(x, first, n_features, copy, c0, width):
     """The rows that were read from `first` on: a flat array, the offset of their first item, the step between rows."""
     return (copy, c0, width) if is_copied(x, copy) else (x, first * n_features, n_features)
+
+
+def _leave_rows(x, first, n, n_features, copy, c0, width):
+    """Nothing to do: they are used where they lie."""
 
 
 def _convert_rows(x, first, n, n_features, copy, c0, width):
@@ -100,36 +108,28 @@ def _copy_chosen(x, first, n, n_features, copy, c0, width):
 
 @overload(is_converted)
 def _is_converted_compiled(x, copy):
-    converted = not isinstance(x, types.BaseTuple) and x.ndim == 1 and x.dtype != copy.dtype
+    converted = is_converted(x, copy)
     return lambda x, copy: converted
 
 
 @overload(is_copied)
 def _is_copied_compiled(x, copy):
-    copied = isinstance(x, types.BaseTuple) or x.ndim == 2 or x.dtype != copy.dtype
+    copied = is_copied(x, copy)
     return lambda x, copy: copied
 
 
 @overload(flat)
 def _flat_compiled(x, copy):
-    if isinstance(x, types.BaseTuple) or x.ndim == 2:
-        return lambda x, copy: copy
-    return lambda x, copy: x
+    return (lambda x, copy: x) if flat(x, copy) is x else (lambda x, copy: copy)
 
 
 @overload(read)
 def _read_compiled(x, first, n, n_features, copy, c0, width):
-    if isinstance(x, types.BaseTuple):
-        return _copy_chosen
-    if x.ndim == 2:
-        return _copy_rows
-    if x.dtype != copy.dtype:
-        return _convert_rows
-    return lambda x, first, n, n_features, copy, c0, width: None
+    return _kind(x, copy)
 
 
 @overload(where)
 def _where_compiled(x, first, n_features, copy, c0, width):
-    if isinstance(x, types.BaseTuple) or x.ndim == 2 or x.dtype != copy.dtype:
+    if is_copied(x, copy):
         return lambda x, first, n_features, copy, c0, width: (copy, c0, width)
     return lambda x, first, n_features, copy, c0, width: (x, first * n_features, n_features)

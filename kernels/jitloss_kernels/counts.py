@@ -22,6 +22,7 @@ ALL_DONE = 1 << 40
 # library that spins, and moves it only to a core that is idle.
 _SPINS, _YIELDS = 2000, 1000
 _NAP = 30  # microseconds
+_INT = ir.IntType(32)
 
 
 @merged
@@ -118,20 +119,20 @@ def _load_atomically(typingctx, counts):
 @intrinsic
 def _system_yield(typingctx):
     name = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
-    return types.void(), _calling(name, ir.IntType(32))
+    return types.void(), _calling(name)
 
 
 @intrinsic
 def _usleep(typingctx, microseconds):
-    return types.void(types.int32), _calling("usleep", ir.IntType(32), ir.IntType(32))
+    return types.void(types.int32), _calling("usleep", _INT)
 
 
-def _calling(name, returns, *takes):
-    """Code that calls a function of the system."""
+def _calling(name, *takes):
+    """Code that calls a function of the system, which returns an int."""
 
     def codegen(context, builder, signature, arguments):
         module = builder.module
-        function = module.globals.get(name) or ir.Function(module, ir.FunctionType(returns, takes), name)
+        function = module.globals.get(name) or ir.Function(module, ir.FunctionType(_INT, takes), name)
         builder.call(function, arguments)
         return context.get_dummy_value()
 

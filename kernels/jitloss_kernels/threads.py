@@ -41,7 +41,7 @@ _turns = threading.RLock()
 
 def launch(kernel: Kernel, n_lanes: int, n_threads: int | None, arguments: tuple[Any, ...]) -> Any:
     """Run `kernel` over `n_lanes` lanes on at most `n_threads` threads (None: as many as the caller's numba mask)."""
-    if n_lanes == 1 or n_threads == 1 or pool_size() == 1 or _pool_is_lost or (_expects_tbb() and not _is_main()):
+    if n_lanes == 1 or n_threads == 1 or pool_size() == 1 or _pool_is_lost or (not _is_main() and _expects_tbb()):
         return kernel.serial(*arguments)
     layer = start_layer()
     if layer == "none":
@@ -63,8 +63,7 @@ def pool_size() -> int:
 @cache
 def start_layer() -> str:
     """Start numba's pool, on tbb where that is allowed; return the layer's name, "none" where no layer will start."""
-    if running_layer() is None and str(config.THREADING_LAYER).lower() not in ("omp", "workqueue"):
-        load_tbb()
+    _expects_tbb()  # loads it, where no other layer is named or runs
     try:
         numba.get_num_threads()  # starts the pool
     except ValueError as error:  # the layer that the user named is not to be had
