@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jitloss
-from jitloss_kernels import counts, fused, threads, workers
+from jitloss_kernels import counts, fused, helpers, threads, workers
 from problems import check_in_fresh_process, make, needs_jit
 
 # Rows that share memory: long calls with little of it. The number of rows, and a call of so many.
@@ -97,8 +97,7 @@ def test_a_long_call_has_the_bits_of_a_short_one(monkeypatch):
 
 
 @needs_jit
-@pytest.mark.parametrize("is_long", [False, True])
-def test_what_a_helper_still_needs_outlives_an_interrupted_call(is_long, monkeypatch):
+def test_what_a_helper_still_needs_outlives_an_interrupted_call(monkeypatch):
     """Interrupted when a helper has the call already: kernels know the arrays of the options by their addresses.
 
     The helper finds nothing left to do: what it would write to is the caller's again.
@@ -106,8 +105,13 @@ def test_what_a_helper_still_needs_outlives_an_interrupted_call(is_long, monkeyp
     handed, arrays, options_of = [], [], fused.options_of
 
     class Interrupted:
-        def put(self, call):
-            handed.append(call)
+        n_helpers = 2
+
+        def hire(self, n_helpers):
+            pass
+
+        def call(self, n_helpers, function, arguments):
+            handed.append(arguments)
             raise KeyboardInterrupt
 
     def noted(*asked):
@@ -116,19 +120,43 @@ def test_what_a_helper_still_needs_outlives_an_interrupted_call(is_long, monkeyp
         return options, made
 
     monkeypatch.setattr(fused, "options_of", noted)
-    monkeypatch.setattr(workers, "on_tbb", lambda: False)
-    monkeypatch.setattr(workers, "size", lambda n_threads: 2)
-    monkeypatch.setattr(workers, "_hire", lambda n_helpers: None)
-    monkeypatch.setattr(workers, "_calls", Interrupted())
-    if is_long:
-        monkeypatch.setattr(workers, "LONG_FLOPS", 1)
+    monkeypatch.setattr(helpers, "team", Interrupted)
+    monkeypatch.setattr(workers, "LONG_FLOPS", 1)
     W, X, y = make((4000, 100, 10))
     with pytest.raises(KeyboardInterrupt):
         jitloss.softmax_loss(W, X, y, sample_weight=np.ones(len(y)), class_weight=np.ones(10), reduction="none")
     gc.collect()
-    assert (handed[0][1][0] == counts.ALL_DONE).all()
+    assert (handed[0][0][0] == counts.ALL_DONE).all()
     assert len(arrays) == 3
     assert all(array() is not None for array in arrays)
     handed.clear()
     gc.collect()
     assert all(array() is None for array in arrays)
+
+
+@needs_jit
+def test_a_long_call_is_over_though_a_helper_is_kept_busy_by_others():
+    """The first helper that comes back has seen all of it done; the other finds nothing to do, whenever it comes."""
+    check_in_fresh_process(
+        """
+        import threading
+        import jitloss
+        from jitloss_kernels import helpers, workers
+        from problems import make, assert_same_bits
+        problem = make((3000, 300, 10))
+        expected = jitloss.softmax_loss(*problem)
+        workers.LONG_FLOPS = 1
+        busy, free = threading.Event(), threading.Event()
+        def keep():
+            busy.set()
+            free.wait()
+        team = helpers.team()
+        team.hire(2)
+        team.call(1, keep, ())
+        busy.wait()
+        assert_same_bits(jitloss.softmax_loss(*problem), expected)
+        free.set()
+        assert_same_bits(jitloss.softmax_loss(*problem), expected)
+        """,
+        NUMBA_NUM_THREADS="2",
+    )

@@ -150,10 +150,10 @@ def test_a_fork_beside_a_thread_that_has_called(layer, first):
 def test_a_long_call_in_a_forked_child(layer):
     """It is left to helpers (FAULTS, row 30), and the parent's are not there."""
     check_on_layer(layer, CHILDREN + """
-    from jitloss_kernels import workers
+    from jitloss_kernels import helpers, workers
     workers.LONG_FLOPS = lanes.SLICE_FLOPS = 1
     once = loss()
-    assert workers._n_helpers
+    assert helpers.team().n_helpers
     for _ in range(3):
         in_a_child(again)
         again()

@@ -5,30 +5,46 @@ An interrupt sets all counts to `ALL_DONE`: nothing is left to claim, nothing to
 
 from __future__ import annotations
 
-import sys
+from numba.extending import overload
 
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic, overload
-
+from . import atomics
 from .jit import merged
+from .pointers import place
 
 # A count of claimed and one of finished tasks for each stage.
 COUNTS = 2
 # More tasks than any stage has: a kernel whose counts stand there stops.
 ALL_DONE = 1 << 40
-# Who waits looks so many times, a dozen microseconds; so many times more, letting others run in between, a quarter of a
-# millisecond; then it sleeps in between, for the scheduler may have put the thread it waits for behind one of another
-# library that spins, and moves it only to a core that is idle.
-_SPINS, _YIELDS = 2000, 1000
-_NAP = 30  # microseconds
-_INT = ir.IntType(32)
 
 
 @merged
 def claim(counts, stage):
     """The number of the next task of `stage`, whether or not there is such a task."""
     return _add(counts, COUNTS * stage, 1)
+
+
+@merged
+def claim_near(counts, at, n, near):
+    """The first of `n` tasks that nobody has, from `near` on and round; n if there is none.
+
+    From `at` on there is a count for each task. Who takes one after the other finds in its cache what it has fetched
+    ahead.
+    """
+    for i in range(n):
+        task = (near + i) % n
+        if _add(counts, at + task, 1) == 0:
+            return task
+    return n
+
+
+@merged
+def beginning(member, n):
+    """Near which of `n` tasks, a power of two, a member begins: 0, n/2, n/4, 3n/4 …, each far from all before."""
+    near, step = 0, n // 2
+    while step > 0 and member > 0:
+        near += member % 2 * step
+        step, member = step // 2, member // 2
+    return near
 
 
 @merged
@@ -43,10 +59,7 @@ def wait(counts, stage, n_tasks):
     looks = 0
     while _add(counts, COUNTS * stage + 1, 0) < n_tasks:
         looks += 1
-        if looks > _SPINS + _YIELDS:
-            _nap()
-        elif looks > _SPINS:  # whoever has the task may need this very core
-            _yield_core()
+        _pause(looks)
 
 
 @merged
@@ -67,73 +80,20 @@ def _add(counts, index, n):
     return before
 
 
-def _yield_core():
-    """Let another thread run."""
-
-
-def _nap():
-    """Leave the core for a moment."""
+def _pause(looks):
+    """Leave the core to others, if this takes long."""
 
 
 @overload(_add)
 def _add_compiled(counts, index, n):
-    return lambda counts, index, n: _add_atomically(counts, index, n)
+    return lambda counts, index, n: atomics.add(place(counts, index), n)
 
 
 @overload(_peek)
 def _peek_compiled(counts):
-    return lambda counts: _load_atomically(counts)
+    return lambda counts: atomics.look(place(counts, 0))
 
 
-@overload(_yield_core)
-def _yield_core_compiled():
-    return lambda: _system_yield()
-
-
-@overload(_nap)
-def _nap_compiled():
-    if sys.platform == "win32":  # has no naps shorter than a millisecond
-        return lambda: _yield_core()
-    return lambda: _usleep(_NAP)
-
-
-@intrinsic
-def _add_atomically(typingctx, counts, index, n):
-    def codegen(context, builder, signature, arguments):
-        array, index, n = arguments
-        place = builder.gep(context.make_array(counts)(context, builder, array).data, [index])
-        return builder.atomic_rmw("add", place, n, "seq_cst")
-
-    return types.int64(counts, types.int64, types.int64), codegen
-
-
-@intrinsic
-def _load_atomically(typingctx, counts):
-    def codegen(context, builder, signature, arguments):
-        place = context.make_array(counts)(context, builder, arguments[0]).data
-        return builder.load_atomic(place, "monotonic", 8)
-
-    return types.int64(counts), codegen
-
-
-@intrinsic
-def _system_yield(typingctx):
-    name = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
-    return types.void(), _calling(name)
-
-
-@intrinsic
-def _usleep(typingctx, microseconds):
-    return types.void(types.int32), _calling("usleep", _INT)
-
-
-def _calling(name, *takes):
-    """Code that calls a function of the system, which returns an int."""
-
-    def codegen(context, builder, signature, arguments):
-        module = builder.module
-        function = module.globals.get(name) or ir.Function(module, ir.FunctionType(_INT, takes), name)
-        builder.call(function, arguments)
-        return context.get_dummy_value()
-
-    return codegen
+@overload(_pause)
+def _pause_compiled(looks):
+    return lambda looks: atomics.pause(looks)

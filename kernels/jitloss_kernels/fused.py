@@ -15,7 +15,6 @@ import numpy as np
 
 from . import narrow, narrow_plan, wide, wide_plan, workers
 from .blocks import handed, reading_of, shape_of
-from .counts import COUNTS
 from .jit import Kernel
 from .memory import SHARED, Pool
 from .options import Options, make
@@ -40,6 +39,7 @@ class Setup(NamedTuple):
     loss: Any  # its tag
     plan: Any
     n_stages: int
+    n_counts: int
     n_items: int  # scratch for all threads together, and for each; then float64 sums likewise
     member_items: int
     n_sums: int
@@ -76,7 +76,7 @@ def linear_loss(
     scratch = pool.borrow(task.n_items + n_members * task.member_items, dtype)
     sums = pool.borrow(task.n_sums + n_members * task.member_sums, _FLOAT64)
     # New for every call: a thread that comes late finds that all is done, and touches nothing else.
-    counts = np.zeros(COUNTS * (task.n_stages + 1), np.int64)
+    counts = np.zeros(task.n_counts, np.int64)
     nothing = _NOTHING[dtype.char]
     dW, db, dX = (gradients[name].reshape(-1) if name in gradients else nothing for name in ("W", "b", "X"))
     arguments = (
@@ -121,6 +121,7 @@ def setup(
         loss=tag,
         plan=plan,
         n_stages=way.n_stages(plan),
+        n_counts=way.n_counts(plan),
         **way.sizes(plan)._asdict(),
         worth_threads=worth_threads(n_rows, n_features, n_classes, dtype.itemsize),
         n_flops=n_rows * n_classes * (4 * n_features + SCORE_FLOPS),

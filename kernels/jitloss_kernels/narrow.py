@@ -8,9 +8,10 @@
     add     losses, db, W²: sums of sums                                            one task
 
 Vectors run along the features in both products, so no lane of a register is wasted on C = 2, 3 or 10; in the row stage
-they run along the samples of a block. W and dW lie in *panels* of features, so that a tile goes through memory in one
-run. Each of the two products fetches half of the next block's lines: only if they come evenly, a few at a time, do they
-come while the arithmetic goes on. Where X is converted, the first fetches all of them.
+they run along the samples of a block. W and dW lie in panels of features (``panels.py``). Each of the two products
+fetches half of the next block's lines: only if they come evenly, a few at a time, do they come while the arithmetic
+goes on. Where X is converted, the first fetches all of them. Where several groups of classes need all of X one after
+the other, a block passes through L2 in segments of features.
 """
 
 from __future__ import annotations
@@ -18,50 +19,38 @@ from __future__ import annotations
 import numpy as np
 
 from .blocks import flat, is_converted, read, where
-from .counts import claim, finish, is_stopped, wait
+from .counts import beginning, claim, claim_near, finish, is_stopped, wait
 from .jit import Kernel, merged
 from .memory import RESULTS
-from .moves import transpose_tile
-from .narrow_plan import ADD, FOLD, LANES, PACK, TASK_FEATURES
+from .narrow_plan import ADD, FOLD, LANE_COUNTS, LANES, N_STAGES, PACK
 from .options import weightless
+from .panels import fold, pack, place_of
 from .rows import SAMPLES
 from .rows import rows as rows_of_strip
-from .shapes import panel_items
 from .tiles import converting_dot_tile, dot_tile, outer_tile
 
 
 @Kernel
 def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
+    near = beginning(claim(counts, N_STAGES), plan.n_lanes)
     for stage in range(first_stage, stop_stage):
         n_tasks = plan.n_lanes if stage == LANES else 1 if stage == ADD else plan.n_ranges
         while True:
-            task = claim(counts, stage)
+            task = claim_near(counts, LANE_COUNTS, n_tasks, near) if stage == LANES else claim(counts, stage)
             if task >= n_tasks:
                 break
             if stage == PACK:
                 pack(task, plan, W, scratch)
             elif stage == LANES:
                 lane(task, counts, loss, plan, X, y, bias, options, scratch, sums, dX)
+                near = task + 1
             elif stage == FOLD:
                 fold(task, plan, W, scratch.dtype.type(twice_decay), scratch, sums, dW)
             else:
                 add(plan, twice_decay, sums, db)
             finish(counts, stage)
         wait(counts, stage, n_tasks)
-
-
-@merged
-def pack(task, plan, W, scratch):
-    """W in panels of features, for a range of features: what a tile reads of a group of classes comes in one run."""
-    c, d, panel = plan.n_classes, plan.n_features, panel_items(scratch.itemsize)
-    start = task * TASK_FEATURES
-    for group in range(0, c, plan.group):
-        height = min(plan.group, c - group)
-        for k in range(start, min(start + TASK_FEATURES, d), panel):
-            at = group * plan.width + k * height
-            n = min(panel, d - k)
-            transpose_tile(plan.transpose_tile, W, k * c + group, c, n, height, scratch, at, panel, True)
 
 
 @merged
@@ -101,7 +90,7 @@ def lane(task, counts, loss, plan, X, y, bias, options, scratch, sums, dX):
 
 @merged
 def scores(plan, X, first, n, bias, scratch, s0):
-    """S = X W + b of a block, one row a class: a group of classes at a time, a chunk of features at a time.
+    """S = X W + b of a block, one row a class: segments of features, in them groups of classes, in them chunks.
 
     Returns where the block's rows of X are from now on: a flat array, the offset of the first, the step between them.
     """
@@ -111,26 +100,44 @@ def scores(plan, X, first, n, bias, scratch, s0):
     x, x0, x_row = where(X, first, d, scratch, s0 + plan.copy_at, plan.copy_row)
     for j in range(plan.n_classes):
         scratch[s0 + j * rows : s0 + (j + 1) * rows] = bias[j] if len(bias) > 0 else 0
-    for j in range(0, plan.n_classes, plan.group):
-        height = min(plan.group, plan.n_classes - j)
-        for k in range(0, d, plan.chunk):
-            length = min(plan.chunk, d - k)
-            last = k + length == d
-            if j == 0 and is_converted(X, scratch):
-                converting_dot_tile(
-                    plan.converting_tile, height, flat(X, scratch), first * d + k, d, x, x0 + k, x_row, n,
-                    scratch, k * height, length, scratch, s0 + plan.parts_at, k == 0, last,
-                    scratch, s0, 1, rows, rows * d,
-                )  # fmt: skip
-                continue
-            ahead = rows // 2 * x_row + (rows * x_row - k if last else plan.chunk)
-            dot_tile(
-                plan.dot_tile, height, x, x0 + k, x_row, n,
-                scratch, j * plan.width + k * height, length,
-                scratch, s0 + plan.parts_at, k == 0, last,
-                scratch, s0 + j * rows, 1, rows, ahead if plan.fetches and j == 0 else 0,
-            )  # fmt: skip
+    for begin in range(0, d, plan.segment):
+        end = min(begin + plan.segment, d)
+        for j in range(0, plan.n_classes, plan.group):
+            height = min(plan.group, plan.n_classes - j)
+            for k in range(begin, end, plan.chunk):
+                length = min(plan.chunk, end - k)
+                is_first, is_last = k == begin, k + length == end
+                weights = place_of(plan, j, k)
+                if j == 0 and is_converted(X, scratch):
+                    converting_dot_tile(
+                        plan.converting_tile, height, flat(X, scratch), first * d + k, d, x, x0 + k, x_row, n,
+                        scratch, weights, length, scratch, s0 + plan.parts_at, is_first, is_last,
+                        scratch, s0, 1, rows, rows * d,
+                    )  # fmt: skip
+                else:
+                    dot_tile(
+                        plan.dot_tile, height, x, x0 + k, x_row, n,
+                        scratch, weights, length, scratch, s0 + plan.parts_at, is_first, is_last,
+                        scratch, s0 + j * rows, 1, rows, _ahead_of_scores(plan, j, k, length, end, x_row),
+                    )  # fmt: skip
     return x, x0, x_row
+
+
+@merged
+def _ahead_of_scores(plan, j, k, length, end, x_row):
+    """How far ahead half of the rows are fetched, by the first groups of classes; 0: none are.
+
+    A single group fetches the rear half of the chunk that comes next: the gradient of the block before has fetched the
+    front. Where there are more, X goes through the cache in segments: the first two fetch the halves of the next one.
+    """
+    half = plan.block_rows // 2 * x_row
+    if not plan.fetches:
+        return 0
+    if plan.group == plan.n_classes:
+        return half + (plan.block_rows * x_row - k if k + length == plan.n_features else plan.chunk)
+    if end == plan.n_features or j > plan.group:
+        return 0
+    return plan.segment + (half if j > 0 else 0)
 
 
 @merged
@@ -159,18 +166,25 @@ def _losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0):
 
 @merged
 def gradient(plan, x, x0, x_row, i, n, fresh, scratch, s0):
-    """dW += Xᵀ dscores for n rows of a block, from row i on; `fresh`: = instead of +=."""
-    rows, c, d, panel = plan.block_rows, plan.n_classes, plan.n_features, plan.panel
-    ahead = x_row * rows if plan.fetches else 0  # the first group of classes fetches the next block
-    for j in range(0, c, plan.group):
-        height = min(plan.group, c - j)
-        if fresh or _any_nonzero(scratch, s0 + j * rows + i, height, rows, n):
-            out = s0 + plan.gradient_at + j * plan.width
-            outer_tile(
-                plan.outer_tile, height, scratch, s0 + j * rows + i, rows, 1, x, x0 + i * x_row, x_row, panel, n,
-                scratch, out, panel, height * panel, d, fresh, ahead,
-            )  # fmt: skip
-            ahead = 0
+    """dW += Xᵀ dscores for n rows of a block, from row i on; `fresh`: = instead of +=.
+
+    Segments come in the order opposite to that of the scores: the last of those is in L2 yet. The first group of
+    classes, and the second if there is one, each fetch half of what comes next: another segment, or the next block.
+    """
+    rows, c = plan.block_rows, plan.n_classes
+    for back in range(0, plan.n_features, plan.segment):
+        begin = (plan.n_features - 1) // plan.segment * plan.segment - back
+        length = min(plan.segment, plan.n_features - begin)
+        ahead = (x_row * rows if begin == 0 else -plan.segment) if plan.fetches else 0
+        for j in range(0, c, plan.group):
+            height = min(plan.group, c - j)
+            if fresh or _any_nonzero(scratch, s0 + j * rows + i, height, rows, n):
+                outer_tile(
+                    plan.outer_tile, height, scratch, s0 + j * rows + i, rows, 1, x, x0 + i * x_row + begin, x_row,
+                    plan.panel, n, scratch, s0 + plan.gradient_at + place_of(plan, j, begin), plan.panel,
+                    height * plan.panel, length, fresh, ahead,
+                )  # fmt: skip
+                ahead = ahead + rows // 2 * x_row if j == 0 and plan.fetches else 0
 
 
 @merged
@@ -185,16 +199,18 @@ def _is_to_be_missed(x, at, n_features, options, y, sample):
 @merged
 def _inputs(plan, first, n, scratch, s0, dX):
     """dX = dscores Wᵀ of a block."""
-    rows, c, d, panel = plan.block_rows, plan.n_classes, plan.n_features, plan.panel
+    rows, d, panel = plan.block_rows, plan.n_features, plan.panel
     for i in range(0, n, plan.tile):
         height = min(plan.tile, n - i)
-        for j in range(0, c, plan.group):
-            classes = min(plan.group, c - j)
-            outer_tile(
-                plan.outer_tile, height, scratch, s0 + j * rows + i, 1, rows,
-                scratch, j * plan.width, panel, classes * panel, classes,
-                dX, (first + i) * d, d, panel, d, j == 0, 0,
-            )  # fmt: skip
+        for begin in range(0, d, plan.segment):
+            length = min(plan.segment, d - begin)
+            for j in range(0, plan.n_classes, plan.group):
+                classes = min(plan.group, plan.n_classes - j)
+                outer_tile(
+                    plan.outer_tile, height, scratch, s0 + j * rows + i, 1, rows,
+                    scratch, place_of(plan, j, begin), panel, classes * panel, classes,
+                    dX, (first + i) * d + begin, d, panel, length, j == 0, 0,
+                )  # fmt: skip
 
 
 @merged
@@ -205,46 +221,6 @@ def _any_nonzero(scratch, at, n_rows, step, n):
             if scratch[at + j * step + i] != 0:
                 return True
     return False
-
-
-@merged
-def fold(task, plan, W, twice_decay, scratch, sums, dW):
-    """dW = Σ lanes + 2 · decay · W for a range of features, lane after lane; and the range's sum of W²."""
-    c, start = plan.n_classes, task * TASK_FEATURES
-    stop = min(start + TASK_FEATURES, plan.n_features)
-    if plan.want_w:
-        _fold_lanes(plan, start, stop, scratch, dW)
-    if twice_decay != 0:
-        squares = 0.0
-        weights = W[start * c : stop * c]
-        for k in range(len(weights)):
-            squares += np.float64(weights[k]) * np.float64(weights[k])
-        if plan.want_w:
-            gradient = dW[start * c : stop * c]
-            for k in range(len(gradient)):
-                gradient[k] += twice_decay * weights[k]
-        sums[plan.squares_at + task] = squares
-
-
-@merged
-def _fold_lanes(plan, start, stop, scratch, dW):
-    """dW = Σ lanes, from panels of features to one column a class."""
-    c, panel = plan.n_classes, panel_items(scratch.itemsize)
-    for group in range(0, c, plan.group):
-        height = min(plan.group, c - group)
-        at = plan.weights_items + plan.gradient_at + group * plan.width + start * height
-        n = (stop - start + panel - 1) // panel * panel * height
-        total = scratch[at : at + n]
-        for _ in range(1, plan.n_lanes):
-            at += plan.lane_items
-            other = scratch[at : at + n]
-            for k in range(n):
-                total[k] += other[k]
-        for k in range(start, stop, panel):
-            n = min(panel, stop - k)
-            transpose_tile(
-                plan.transpose_tile, total, (k - start) * height, panel, height, n, dW, k * c + group, c, False
-            )
 
 
 @merged

@@ -7,11 +7,14 @@ from typing import NamedTuple
 
 from . import moves, tiles
 from .blocks import COPIED, DIRECT
+from .counts import COUNTS
 from .memory import RESULTS, Sizes, row_items, whole_lines
 from .rows import SCORE_FLOPS
 from .shapes import panel_items, tallest, vector_items
 
 PACK, LANES, FOLD, ADD, N_STAGES = range(5)
+# Where the counts of the lanes begin: after those of the stages, and of who takes part.
+LANE_COUNTS = COUNTS * (N_STAGES + 1)
 # A lane is worth its fold from about this many flops on.
 _LANE_FLOPS = 1 << 19
 MAX_BLOCK_ROWS = 64
@@ -20,6 +23,8 @@ LARGE_BYTES, LARGE_LANE_ROWS = 256 << 10, 128
 _MAX_LANES = 32
 # So much of W, for each of ten classes, stays in an L1 of 32 KB while all rows of a block meet it.
 _CHUNK_BYTES = 2048
+# Where each group of classes needs all of X again, a block passes through L2 in segments of features.
+_SEGMENT_BYTES = 384 << 10
 # Features that one task packs or folds.
 TASK_FEATURES = 256
 
@@ -44,6 +49,7 @@ class Plan(NamedTuple):
     n_lanes: int
     block_rows: int
     chunk: int  # features of a step of the score stage
+    segment: int  # features of all groups of classes, before others are looked at
     group: int  # classes of a tile, all groups about the same
     tile: int  # rows of a tile
     panel: int  # columns of a tile
@@ -87,7 +93,9 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
     fitting = cut.block_bytes // ((width + n_classes) * item_bytes)  # whatever the `reading`: all have the same sums
     block_rows = min(max(fitting // panel, 1) * panel, MAX_BLOCK_ROWS)
     n_chunks = max(1, -(-n_features * item_bytes // _CHUNK_BYTES))
+    chunk = -(-n_features // n_chunks // panel) * panel
     group = -(-n_classes // -(-n_classes // tallest()))
+    n_segment_chunks = max(1, _SEGMENT_BYTES // (block_rows * chunk * item_bytes))
     parts_at = n_classes * block_rows + 2 * panel  # after the scores, and what a row loss needs for a strip
     copy_at = parts_at + (block_rows * group * vector_items(item_bytes) if n_chunks > 1 else 0)
     gradient_at = copy_at + (block_rows * copy_row if reading != DIRECT else 0)
@@ -102,7 +110,8 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
         n_classes=n_classes,
         n_lanes=n_lanes,
         block_rows=block_rows,
-        chunk=-(-n_features // n_chunks // panel) * panel,
+        chunk=chunk,
+        segment=min(chunk * n_segment_chunks, width) if n_classes > group else width,
         group=group,
         tile=tallest(),
         panel=panel,
@@ -136,3 +145,8 @@ def sizes(plan):
 def n_stages(plan):
     """How many stages there are."""
     return N_STAGES
+
+
+def n_counts(plan):
+    """How much there is to count: lanes are claimed one by one."""
+    return LANE_COUNTS + plan.n_lanes

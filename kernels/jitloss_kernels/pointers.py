@@ -17,11 +17,11 @@ from numba.extending import intrinsic, overload
 from .jit import Kernel
 
 
-def address_of(kernel: Kernel, signature: tuple[Any, ...], of_parallel: bool = False) -> int:
+def address_of(kernel: Kernel, signature: tuple[Any, ...]) -> int:
     """The address of `kernel` compiled for arguments of these numba types; 0 where nothing is compiled."""
     if config.DISABLE_JIT:
         return 0
-    compiled = _compiled(kernel.parallel if of_parallel else kernel.serial, signature)
+    compiled = _compiled(kernel.serial, signature)
     return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
 
 
@@ -134,27 +134,26 @@ def call(typingctx, address, arguments):
 
 
 @intrinsic
-def call_on_threads(typingctx, members, spread, address, arguments):
-    """Have the function at `spread` call the function at `address` once for each of `members` threads.
+def call_shared(typingctx, helpers, places, n_places, share, address, arguments):
+    """Have the function at `share`, of ``posts.py``, call the function at `address` on this thread and on helpers.
 
-    `spread` knows nothing of the arguments: it takes the number of members, a function and an address to hand it. So
-    it is compiled once for all kernels. The function it gets is a trampoline made here; the address is that of a record
-    on the stack with the arguments, which outlives the call.
+    `share` knows nothing of the arguments, so it is compiled once for all kernels. The job it gets is a record on the
+    stack: a trampoline made here, a count, the address and the arguments.
     """
 
     def codegen(context, builder, signature, given):
-        members, spread, where, packed = given
-        record_type = ir.LiteralStructType([where.type, packed.type])
-        record = cgutils.alloca_once(builder, record_type)
-        builder.store(where, cgutils.gep_inbounds(builder, record, 0, 0))
-        builder.store(packed, cgutils.gep_inbounds(builder, record, 0, 1))
-        trampoline = _trampoline(context, builder.module, builder.function.name, record_type, arguments)
+        *values, share, where, packed = given
         index = ir.IntType(64)
-        values = [members, builder.ptrtoint(trampoline, index), builder.ptrtoint(record, index)]
-        _call(context, builder, spread, (types.int64,) * 3, values)
+        job_type = ir.LiteralStructType([index, index, where.type, packed.type])
+        job = cgutils.alloca_once(builder, job_type)
+        trampoline = _trampoline(context, builder.module, builder.function.name, job_type, arguments)
+        fields = [builder.ptrtoint(trampoline, index), index(0), where, packed]
+        for number, value in enumerate(fields):
+            builder.store(value, cgutils.gep_inbounds(builder, job, 0, number))
+        _call(context, builder, share, (types.int64,) * 4, [*values, builder.ptrtoint(job, index)])
         return context.get_dummy_value()
 
-    return types.void(types.int64, types.int64, types.int64, arguments), codegen
+    return types.void(*(types.int64,) * 5, arguments), codegen
 
 
 def _passed(given):
@@ -169,16 +168,16 @@ def _call(context, builder, where, given, values):
     convention.call_function(builder, function, types.none, passed, values)
 
 
-def _trampoline(context, module, caller, record_type, arguments):
-    """A function of one address: calls what a record there says with the arguments it holds."""
+def _trampoline(context, module, caller, job_type, arguments):
+    """A function of one address: calls what the job there says with the arguments it holds."""
     convention = context.call_conv
     function_type = convention.get_function_type(types.none, (types.int64,))
     function = ir.Function(module, function_type, module.get_unique_name(f"{caller}.member"))
     function.linkage = "internal"
     builder = ir.IRBuilder(function.append_basic_block())
     (address,) = convention.get_arguments(function)
-    record = builder.load(builder.inttoptr(address, record_type.as_pointer()))
-    values = cgutils.unpack_tuple(builder, builder.extract_value(record, 1), len(arguments))
-    _call(context, builder, builder.extract_value(record, 0), arguments.types, values)
+    job = builder.load(builder.inttoptr(address, job_type.as_pointer()))
+    values = cgutils.unpack_tuple(builder, builder.extract_value(job, 3), len(arguments))
+    _call(context, builder, builder.extract_value(job, 2), arguments.types, values)
     builder.ret(function_type.return_type(0))  # numba's status for "returned normally"
     return function

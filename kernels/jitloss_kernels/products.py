@@ -122,9 +122,14 @@ def _emit_dot(vectors, left, height, rows, b, n, parts, first, last, out, o_row,
             part = builder.gep(parts_at, [builder.mul(top, INDEX(classes * length))])
             part_places = [builder.gep(part, [INDEX(s * length)]) for s in range(n_sums)]
 
+            # After what is read of b comes what will be read next: a line of it for each panel of these rows.
+            steps = builder.sdiv(builder.mul(top, whole), INDEX(2 * n_rows))
+            coming = builder.gep(b_at, [builder.add(builder.mul(n, INDEX(classes)), steps)])
+
             def step(k, sums, masks=(None, None)):
                 sums = list(sums)
                 panel_at = builder.gep(b_at, [builder.mul(k, INDEX(classes))])
+                vectors.prefetch(builder.gep(coming, [builder.sdiv(k, INDEX(2))]), L2)
                 for v in range(2):
                     row_vectors = left.load(k, v, masks[v])
                     for j in range(classes):

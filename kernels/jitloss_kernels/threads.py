@@ -72,16 +72,6 @@ def start_layer() -> str:
     return numba.threading_layer()
 
 
-def on_tbb() -> bool:
-    """Whether this thread may launch on tbb; it is started then. No other layer is started to find out."""
-    return _is_main() and not _pool_is_lost and _started_on_tbb()
-
-
-@cache
-def _started_on_tbb() -> bool:
-    return _expects_tbb() and start_layer() == "tbb"
-
-
 def _expects_tbb() -> bool:
     """Whether numba's threads run on tbb, or will."""
     layer = running_layer()

@@ -20,12 +20,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import narrow, narrow_plan, rows, workers
+from . import narrow, narrow_plan, panels, rows, workers
 from .blocks import handed, reading_of, shape_of
-from .counts import COUNTS, claim, finish, is_stopped, wait
+from .counts import beginning, claim, claim_near, finish, is_stopped, wait
 from .jit import Kernel, helper, merged, out_of_line
 from .memory import RESULTS, SHARED, Pool, whole_lines
-from .narrow_plan import ADD, FOLD, LANES, N_STAGES, PACK
+from .narrow_plan import ADD, FOLD, LANE_COUNTS, LANES, N_STAGES, PACK
 from .options import make
 from .rows import SAMPLES
 from .rows import rows as rows_of_strip
@@ -106,7 +106,7 @@ def net_loss(
     n_members = workers.size(n_threads) if n_flops * dtype.itemsize > _WORTH_FLOPS else 1
     scratch = pool.borrow(first.weights_items + first.n_lanes * first.lane_items, dtype)
     sums = pool.borrow(first.squares_at + first.n_ranges, np.dtype(np.float64))
-    counts = np.zeros(COUNTS * (N_STAGES + 1), np.int64)
+    counts = np.zeros(narrow_plan.n_counts(first), np.int64)
     nothing = np.empty(0, dtype)
     flat = [parameters[name].reshape(-1) for name in ("W1", "b1", "W2", "b2")]
     written = [results[name].reshape(-1) if name in results else nothing for name in ("W1", "b1", "W2", "b2", "scores")]
@@ -130,18 +130,20 @@ def run(
 ):  # fmt: skip
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
     first = plan.first
+    near = beginning(claim(counts, N_STAGES), first.n_lanes)
     for stage in range(first_stage, stop_stage):
         n_tasks = first.n_lanes if stage == LANES else 1 if stage == ADD else first.n_ranges
         while True:
-            task = claim(counts, stage)
+            task = claim_near(counts, LANE_COUNTS, n_tasks, near) if stage == LANES else claim(counts, stage)
             if task >= n_tasks:
                 break
             if stage == PACK:
-                narrow.pack(task, first, W1, scratch)
+                panels.pack(task, first, W1, scratch)
             elif stage == LANES:
                 lane(task, counts, loss, plan, X, y, options, scratch, sums, b1, W2, b2, scores)
+                near = task + 1
             elif plan.trains and stage == FOLD:
-                narrow.fold(task, first, W1, scratch.dtype.type(twice_decay), scratch, sums, dW1)
+                panels.fold(task, first, W1, scratch.dtype.type(twice_decay), scratch, sums, dW1)
             elif plan.trains:
                 narrow.add(first, twice_decay, sums, db1)
                 add(plan, twice_decay, scratch, sums, W2, dW2, db2)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from . import moves, tiles
 from .blocks import DIRECT
+from .counts import COUNTS
 from .memory import RESULTS, Sizes, row_items, whole_lines
 from .shapes import panel_items, tallest
 
@@ -129,3 +130,8 @@ def sizes(plan):
 def n_stages(plan):
     """How many stages there are: those of each block, and the end in two."""
     return plan.n_blocks * N_STAGES + 2
+
+
+def n_counts(plan):
+    """How much there is to count: tasks of the stages, and who takes part."""
+    return COUNTS * (n_stages(plan) + 1)

@@ -1,0 +1,92 @@
+"""Helpers: Python threads that share the work of a call. They hold no lock while they work, and no threading layer.
+
+OpenMP ruins NumPy's products in the same process and does not survive a fork, workqueue aborts when two threads launch,
+tbb does not survive a fork if it knows other threads; and all of them put their threads to sleep as soon as a call is
+over, some eighty microseconds away from the next. A helper stays awake for a tenth of a millisecond (``posts.py``).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+from . import posts
+from .threads import pool_size
+
+# What wakes a helper up: a function to call and its arguments, or None, when something has been posted or will be.
+_Bell = SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None]
+
+
+class Team:
+    """The helpers of a process, and how they are woken up."""
+
+    def __init__(self) -> None:
+        self.places = posts.places(pool_size())
+        self.address = int(self.places.ctypes.data)
+        self.n_helpers = 0
+        self._states = self.places[:, 0]
+        self._bells: list[_Bell] = []  # one a helper
+        self._hiring = threading.Lock()
+
+    def hire(self, n_helpers: int) -> None:
+        """See to it that there are so many helpers, at most as many as numba's pool has threads, or as can be had."""
+        if n_helpers <= self.n_helpers:
+            return
+        with self._hiring:
+            serve = posts.server()  # compiled here: a helper that compiled could hold numba's lock just when we fork
+            for number in range(self.n_helpers, n_helpers):
+                bell: _Bell = SimpleQueue()
+                given = bell, serve, self.places, self.address + number * self.places.strides[0]
+                try:
+                    threading.Thread(target=_help, args=given, name="jitloss", daemon=True).start()
+                except RuntimeError:  # no more threads to be had: fewer helpers
+                    break
+                self._bells.append(bell)
+                self.n_helpers += 1
+
+    def wake(self, n_helpers: int) -> None:
+        """See to it that so many helpers are awake, or will be, as far as they are not busy."""
+        states, left = self._states[: self.n_helpers].tolist(), n_helpers
+        for wanted in (posts.AWAKE, posts.ASLEEP):
+            for bell, state in zip(self._bells, states, strict=False):
+                if left > 0 and state == wanted:
+                    left -= 1
+                    if bell.empty():  # also for who is awake: it may be about to go to sleep
+                        bell.put(None)
+
+    def call(self, n_helpers: int, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        """Have so many helpers call a function of Python's, those first that are not busy."""
+        states = self._states.tolist()
+        for number in sorted(range(self.n_helpers), key=lambda number: states[number] >= posts.BUSY)[:n_helpers]:
+            self._bells[number].put((function, arguments))
+
+
+def _help(bell: _Bell, serve: Any, places: Any, place: int) -> None:
+    """What a helper does all its life. It keeps the `places` alive."""
+    while True:
+        call = bell.get()
+        if call is not None:
+            function, arguments = call
+            function(*arguments)
+            del function, arguments
+        del call  # or the caller's arrays stay alive until the next one
+        serve(place)
+
+
+def team() -> Team:
+    """The helpers of this process."""
+    return _team
+
+
+def _forget() -> None:
+    """A forked child has none of its parent's threads, and perhaps a lock that one of them held."""
+    global _team
+    _team = Team()
+
+
+_team = Team()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

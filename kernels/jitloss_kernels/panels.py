@@ -1,0 +1,71 @@
+"""W and dW in panels of features, all classes of a group side by side: what a tile reads or writes comes in one run.
+
+They lie in the order in which they are needed: segment by segment of the features, and in each group by group.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .jit import merged
+from .moves import transpose_tile
+from .narrow_plan import TASK_FEATURES
+from .shapes import panel_items
+
+
+@merged
+def place_of(plan, j, k):
+    """Where the features from k on, of the group of classes from j on, begin."""
+    begin = k // plan.segment * plan.segment
+    height = min(plan.group, plan.n_classes - j)
+    return begin * plan.n_classes + j * min(plan.segment, plan.width - begin) + (k - begin) * height
+
+
+@merged
+def pack(task, plan, W, scratch):
+    """W in panels of features, for a range of features."""
+    c, panel = plan.n_classes, panel_items(scratch.itemsize)
+    start = task * TASK_FEATURES
+    for group in range(0, c, plan.group):
+        height = min(plan.group, c - group)
+        for k in range(start, min(start + TASK_FEATURES, plan.n_features), panel):
+            n = min(panel, plan.n_features - k)
+            at = place_of(plan, group, k)
+            transpose_tile(plan.transpose_tile, W, k * c + group, c, n, height, scratch, at, panel, True)
+
+
+@merged
+def fold(task, plan, W, twice_decay, scratch, sums, dW):
+    """dW = Σ lanes + 2 · decay · W for a range of features, lane after lane; and the range's sum of W²."""
+    c, start = plan.n_classes, task * TASK_FEATURES
+    stop = min(start + TASK_FEATURES, plan.n_features)
+    if plan.want_w:
+        _fold_lanes(plan, start, stop, scratch, dW)
+    if twice_decay != 0:
+        squares = 0.0
+        weights = W[start * c : stop * c]
+        for k in range(len(weights)):
+            squares += np.float64(weights[k]) * np.float64(weights[k])
+        if plan.want_w:
+            gradient = dW[start * c : stop * c]
+            for k in range(len(gradient)):
+                gradient[k] += twice_decay * weights[k]
+        sums[plan.squares_at + task] = squares
+
+
+@merged
+def _fold_lanes(plan, start, stop, scratch, dW):
+    """dW = Σ lanes, from panels of features to one column a class."""
+    c, panel = plan.n_classes, panel_items(scratch.itemsize)
+    for group in range(0, c, plan.group):
+        height = min(plan.group, c - group)
+        for k in range(start, stop, panel):
+            at = plan.weights_items + plan.gradient_at + place_of(plan, group, k)
+            total = scratch[at : at + panel * height]
+            for _ in range(1, plan.n_lanes):
+                at += plan.lane_items
+                other = scratch[at : at + panel * height]
+                for i in range(len(total)):
+                    total[i] += other[i]
+            n = min(panel, stop - k)
+            transpose_tile(plan.transpose_tile, total, 0, panel, height, n, dW, k * c + group, c, False)

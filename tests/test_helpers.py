@@ -1,0 +1,126 @@
+"""Helpers: they come whether they are awake or asleep, go to sleep again, and leave nothing behind."""
+
+import threading
+
+import pytest
+
+import jitloss
+from jitloss_kernels import atomics, helpers, workers
+from jitloss_kernels.counts import claim
+from jitloss_kernels.jit import Kernel
+from jitloss_kernels.pointers import place
+from problems import assert_same_bits, check_in_fresh_process, make, needs_jit
+
+pytestmark = needs_jit
+
+MEETINGS = """
+    import time
+    import numpy as np
+    from test_helpers import *
+    from jitloss_kernels import posts
+    team = helpers.team()
+    def states(after=0):
+        time.sleep(after)
+        return team.places[: team.n_helpers, 0].tolist()
+    def gather(n):
+        met = np.zeros(8, np.int64)
+        workers.run(meet, "meet", n, (met, n))
+        return met[0]
+"""
+
+
+@Kernel
+def meet(met, n):
+    """Wait until `n` threads are here; for half a minute at most."""
+    claim(met, 0)
+    looks = 0
+    while atomics.look(place(met, 0)) < n and looks < 1_000_000:
+        looks += 1
+        atomics.pause(looks)
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_all_of_them_come_awake_or_asleep(n):
+    """At once after another call, and when all of them sleep."""
+    check_in_fresh_process(
+        MEETINGS
+        + f"""
+    for pause in (0, 0, 0.05, 0, 0.05, 0.05, 0):
+        time.sleep(pause)
+        assert gather({n}) == {n}
+    assert team.n_helpers == {n} - 1
+    """,
+        NUMBA_NUM_THREADS="4",
+    )
+
+
+def test_they_sleep_when_there_is_nothing_to_do():
+    """None of them spins for longer than a moment: the process uses no time."""
+    check_in_fresh_process(
+        MEETINGS
+        + """
+    gather(4)
+    assert states(after=1.0) == [posts.ASLEEP] * 3
+    before = time.process_time()
+    time.sleep(0.5)
+    assert time.process_time() - before < 0.1
+    """,
+        NUMBA_NUM_THREADS="4",
+    )
+
+
+def test_calls_too_short_to_help_with_leave_nothing_behind():
+    """What nobody has taken up is taken back, and nobody is woken up twice: a server calls for weeks."""
+    check_in_fresh_process(
+        MEETINGS
+        + """
+    gather(3)
+    for number in range(5000):
+        workers.run(meet, "meet", 3, (np.zeros(8, np.int64), 0))
+        time.sleep(0.001 * (number % 500 == 0))
+        assert all(state in (posts.ASLEEP, posts.AWAKE, posts.BUSY) for state in states())
+        assert all(bell.qsize() <= 1 for bell in team._bells)
+    """,
+        NUMBA_NUM_THREADS="3",
+    )
+
+
+def test_several_threads_share_the_helpers():
+    """Each gets those that are idle just then, and waits for nobody else's."""
+    check_in_fresh_process(
+        MEETINGS
+        + """
+    wrong = []
+    def call():
+        for _ in range(300):
+            met = np.zeros(8, np.int64)
+            workers.run(meet, "meet", 3, (met, 0))
+            if not 1 <= met[0] <= 3:
+                wrong.append(met[0])
+    callers = [threading.Thread(target=call) for _ in range(6)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(60)
+        assert not caller.is_alive()
+    assert not wrong
+    """,
+        NUMBA_NUM_THREADS="3",
+    )
+
+
+@pytest.mark.parametrize("is_long", [False, True])
+def test_no_thread_to_be_had(is_long, monkeypatch):
+    """A process at its limit computes alone."""
+    problem = make((2000, 200, 10))
+    expected = jitloss.softmax_loss(*problem, n_threads=1)
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(helpers, "_team", helpers.Team())
+    monkeypatch.setattr(workers, "size", lambda n_threads: 2)
+    if is_long:
+        monkeypatch.setattr(workers, "LONG_FLOPS", 1)
+    assert_same_bits(jitloss.softmax_loss(*problem), expected)
