@@ -31,10 +31,10 @@ MEETINGS = """
 
 @Kernel
 def meet(met, n):
-    """Wait until `n` threads are here; for half a minute at most."""
+    """Wait until `n` threads are here; for ten seconds at most."""
     claim(met, 0)
     looks = 0
-    while atomics.look(place(met, 0)) < n and looks < 1_000_000:
+    while atomics.look(place(met, 0)) < n and looks < 100_000:
         looks += 1
         atomics.pause(looks)
 
