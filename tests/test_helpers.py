@@ -109,6 +109,13 @@ def test_several_threads_share_the_helpers():
     )
 
 
+def test_never_more_than_there_are_places():
+    """numba's pool may have grown since the places were made."""
+    team = helpers.Team()
+    team.hire(len(team.places) + 3)
+    assert team.n_helpers == len(team.places)
+
+
 @pytest.mark.parametrize("is_long", [False, True])
 def test_no_thread_to_be_had(is_long, monkeypatch):
     """A process at its limit computes alone."""

@@ -2,7 +2,7 @@
 
 OpenMP ruins NumPy's products in the same process and does not survive a fork, workqueue aborts when two threads launch,
 tbb does not survive a fork if it knows other threads; and all of them put their threads to sleep as soon as a call is
-over, some eighty microseconds away from the next. A helper stays awake for a tenth of a millisecond (``posts.py``).
+over, some eighty microseconds away from the next. A helper stays awake for a moment (``posts.py``).
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Team:
         self._hiring = threading.Lock()
 
     def hire(self, n_helpers: int) -> None:
-        """See to it that there are so many helpers, at most as many as numba's pool has threads, or as can be had."""
+        """See to it that there are so many helpers; fewer where there are not so many places, or threads to be had."""
+        n_helpers = min(n_helpers, len(self.places))
         if n_helpers <= self.n_helpers:
             return
         with self._hiring:

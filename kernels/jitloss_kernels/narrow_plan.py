@@ -150,3 +150,8 @@ def n_stages(plan):
 def n_counts(plan):
     """How much there is to count: lanes are claimed one by one."""
     return LANE_COUNTS + plan.n_lanes
+
+
+def most_threads(plan):
+    """How many threads have something to do."""
+    return plan.n_lanes

@@ -23,7 +23,7 @@ from .memory import CACHE_LINE, aligned
 # What stands at a helper's place. Any other number is the address of a job, + 1 if the helper was asleep.
 ASLEEP, AWAKE, BUSY = range(3)
 _PLACE_BYTES = CACHE_LINE  # a line each
-# So many looks, half a microsecond each, before a helper goes to sleep: what Python does between two calls takes less.
+# So many looks, half a microsecond each, before a helper goes to sleep: what a loop does between two calls takes less.
 _LOOKS = 300
 
 

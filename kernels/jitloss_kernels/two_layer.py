@@ -103,7 +103,8 @@ def net_loss(
     sizes = plan(n_rows, n_features, n_hidden, n_outputs, dtype.itemsize, reading, y is not None)
     first, tag = sizes.first, tag_of("softmax")
     n_flops = n_rows * n_hidden * (n_features + n_outputs)
-    n_members = workers.size(n_threads) if n_flops * dtype.itemsize > _WORTH_FLOPS else 1
+    worth_threads = n_flops * dtype.itemsize > _WORTH_FLOPS
+    n_members = min(workers.size(n_threads), narrow_plan.most_threads(first)) if worth_threads else 1
     scratch = pool.borrow(first.weights_items + first.n_lanes * first.lane_items, dtype)
     sums = pool.borrow(first.squares_at + first.n_ranges, np.dtype(np.float64))
     counts = np.zeros(narrow_plan.n_counts(first), np.int64)

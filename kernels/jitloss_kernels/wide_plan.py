@@ -135,3 +135,11 @@ def n_stages(plan):
 def n_counts(plan):
     """How much there is to count: tasks of the stages, and who takes part."""
     return COUNTS * (n_stages(plan) + 1)
+
+
+def most_threads(plan):
+    """How many threads have something to do: as many as there are scores or gradients to be made at a time."""
+    feature_parts, class_parts = (
+        -(-n // size) for n, size in ((plan.n_features, plan.part_features), (plan.n_classes, plan.part_classes))
+    )
+    return max(plan.n_groups * -(-plan.block_rows // plan.part_rows), feature_parts * class_parts)
