@@ -25,7 +25,7 @@ FORMS = [("W",), ("b",), ("X",), ("W", "b"), ("X", "W"), ("W", "b", "X"), ()]
 # One problem for each way to go: few classes, several groups of them, rows in several chunks, and in segments; many
 # classes, few rows.
 SHAPES = {
-    "narrow": (700, 129, 10), "groups": (300, 64, 23), "chunks": (90, 1100, 4), "segments": (130, 1700, 12),
+    "narrow": (700, 129, 10), "groups": (300, 64, 23), "chunks": (90, 1100, 4), "segments": (260, 1700, 23),
     "wide": (300, 65, 410), "few": (5, 200, 11),
 }  # fmt: skip
 
@@ -56,7 +56,7 @@ def edges():
     for d in {1, 2, *around(8), *around(16), *around(32), *around(256), *around(1024)}:
         shapes.add((40, d, 3))
     for d in {*around(1344), *around(1440), *around(2880)}:  # one segment of a few chunks, two, three
-        shapes.add((33, d, tall + 2))
+        shapes.add((45, d, 2 * tall + 1))
     for c in {1, 2, 3, 7, 26, *around(tall), *around(2 * tall), *around(48), 100, *around(128)}:
         shapes.add((33, 20, c))
     for c in {*around(panel), *around(4 * panel + 128), 1000}:

@@ -109,6 +109,34 @@ def test_several_threads_share_the_helpers():
     )
 
 
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_long_calls_beside_short_ones_that_never_let_helpers_sleep(n_threads):
+    """A helper that is always awake comes back for what is on its bell, and keeps nothing."""
+    check_in_fresh_process(
+        MEETINGS
+        + f"""
+    import signal
+    if hasattr(signal, "alarm"):
+        signal.alarm(60)
+    over = threading.Event()
+    def call():
+        while not over.is_set():
+            workers.run(meet, "meet", 3, (np.zeros(8, np.int64), 0))
+    callers = [threading.Thread(target=call) for _ in range(2)]
+    problem = make((3000, 300, 10))
+    expected = jitloss.softmax_loss(*problem)
+    for caller in callers:
+        caller.start()
+    workers.LONG_FLOPS = 1
+    for _ in range(30):
+        assert_same_bits(jitloss.softmax_loss(*problem, n_threads={n_threads}), expected)
+        assert all(bell.qsize() <= 10 for bell in team._bells), [bell.qsize() for bell in team._bells]
+    over.set()
+    """,
+        NUMBA_NUM_THREADS="3",
+    )
+
+
 def test_never_more_than_there_are_places():
     """numba's pool may have grown since the places were made."""
     team = helpers.Team()

@@ -87,19 +87,23 @@ def dot_case(dtype, height, rows, n, place=np.array, cut=None, given=None):
     parts = np.full(-(-rows // 4) * 4 * height * shapes.vector_items(out.itemsize), np.nan, dtype)
     a, b, out, parts = place(a.ravel()), place(in_panels(b)), place(out.ravel()), place(parts)
     c_row = n + 2
-    copy = place(np.full(rows * c_row - 2, np.nan, dtype))
+    copy, plainly = place(np.full(rows * c_row - 2, np.nan, dtype)), place(out)
     for start, stop in [(0, n)] if cut is None else [(0, cut), (cut, n)]:
-        more = (
-            rows, b, start * height, stop - start, parts, 0, start == 0, stop == n, out, 0, height, 1, 0
-        )  # fmt: skip
-        if given is None:
-            dot(tiles.compiled(dtype)[0], height, a, start, n, *more)
+        ends = rows, b, start * height, stop - start, parts, 0, start == 0, stop == n
+        if given is not None:
+            converting_dot(
+                tiles.converting(given, dtype), height, a, start, n, copy, start, c_row, *ends, out, 0, height, 1, 0
+            )
         else:
-            converting_dot(tiles.converting(given, dtype), height, a, start, n, copy, start, c_row, *more)
+            dot(tiles.compiled(dtype)[0], height, a, start, n, *ends, out, 0, height, 1, 0)
     if given is not None:
         copied = np.append(copy, [np.nan] * 2).reshape(rows, c_row)
         np.testing.assert_array_equal(copied[:, :n].ravel(), a.astype(dtype))
         assert np.isnan(copied[:, n:]).all()
+        for start, stop in [(0, n)] if cut is None else [(0, cut), (cut, n)]:
+            ends = rows, b, start * height, stop - start, parts, 0, start == 0, stop == n
+            dot(tiles.compiled(dtype)[0], height, copy, start, c_row, *ends, plainly, 0, height, 1, 0)
+        np.testing.assert_array_equal(out, plainly)  # to the last bit
     np.testing.assert_allclose(out.reshape(rows, height), expected, rtol=0, atol=TOLERANCE[dtype])
 
 

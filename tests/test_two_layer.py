@@ -88,9 +88,7 @@ def test_gradients_against_central_differences(implementation):
 
 
 @needs_jit
-@pytest.mark.parametrize("layer", ["tbb", "workqueue"])
-def test_the_same_bits_for_any_number_of_threads(layer):
-    setting = {} if layer == "tbb" else {"NUMBA_THREADING_LAYER": layer}
+def test_the_same_bits_for_any_number_of_threads():
     check_in_fresh_process(
         """
         from test_two_layer import *
@@ -104,7 +102,6 @@ def test_the_same_bits_for_any_number_of_threads(layer):
                         np.testing.assert_array_equal(net.loss(X, n_threads=n_threads), scores)
         """,
         NUMBA_NUM_THREADS="8",
-        **setting,
     )
 
 

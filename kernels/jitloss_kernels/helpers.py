@@ -13,6 +13,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
+import numpy as np
+
 from . import posts
 from .threads import pool_size
 
@@ -26,27 +28,30 @@ class Team:
     def __init__(self) -> None:
         self.places = posts.places(pool_size())
         self.address = int(self.places.ctypes.data)
-        self.n_helpers = 0
-        self._states = self.places[:, 0]
+        self._states, self._called = self.places[:, 0], self.places[:, 1]
         self._bells: list[_Bell] = []  # one a helper
-        self._hiring = threading.Lock()
+        self._hiring = threading.RLock()  # a signal handler may call, too
+
+    @property
+    def n_helpers(self) -> int:
+        """How many there are."""
+        return len(self._bells)
 
     def hire(self, n_helpers: int) -> None:
         """See to it that there are so many helpers; fewer where there are not so many places, or threads to be had."""
         n_helpers = min(n_helpers, len(self.places))
         if n_helpers <= self.n_helpers:
             return
+        compiled = posts.server()  # here: a helper that compiled could hold numba's lock just when we fork
         with self._hiring:
-            serve = posts.server()  # compiled here: a helper that compiled could hold numba's lock just when we fork
             for number in range(self.n_helpers, n_helpers):
                 bell: _Bell = SimpleQueue()
-                given = bell, serve, self.places, self.address + number * self.places.strides[0]
+                given = bell, *compiled, self.places[number]
                 try:
                     threading.Thread(target=_help, args=given, name="jitloss", daemon=True).start()
                 except RuntimeError:  # no more threads to be had: fewer helpers
                     break
                 self._bells.append(bell)
-                self.n_helpers += 1
 
     def wake(self, n_helpers: int) -> None:
         """See to it that so many helpers are awake, or will be, as far as they are not busy."""
@@ -63,18 +68,24 @@ class Team:
         states = self._states.tolist()
         for number in sorted(range(self.n_helpers), key=lambda number: states[number] >= posts.BUSY)[:n_helpers]:
             self._bells[number].put((function, arguments))
+            self._called[number] = 1  # then: what it finds set, it finds on its bell
 
 
-def _help(bell: _Bell, serve: Any, places: Any, place: int) -> None:
-    """What a helper does all its life. It keeps the `places` alive."""
+def _help(bell: _Bell, serve: Any, mark: Any, place: np.ndarray) -> None:
+    """What a helper does all its life. It keeps its `place` alive."""
+    address = int(place.ctypes.data)
     while True:
+        place[1] = 0
         call = bell.get()
         if call is not None:
             function, arguments = call
+            mark(address, posts.ASLEEP, posts.BUSY)
             function(*arguments)
+            mark(address, posts.BUSY, posts.ASLEEP)
             del function, arguments
         del call  # or the caller's arrays stay alive until the next one
-        serve(place)
+        if bell.empty():
+            serve(address)
 
 
 def team() -> Team:

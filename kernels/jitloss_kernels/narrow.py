@@ -8,10 +8,10 @@
     add     losses, db, W²: sums of sums                                            one task
 
 Vectors run along the features in both products, so no lane of a register is wasted on C = 2, 3 or 10; in the row stage
-they run along the samples of a block. W and dW lie in panels of features (``panels.py``). Each of the two products
-fetches half of the next block's lines: only if they come evenly, a few at a time, do they come while the arithmetic
-goes on. Where X is converted, the first fetches all of them. Where several groups of classes need all of X one after
-the other, a block passes through L2 in segments of features.
+they run along the samples of a block. W and dW lie in panels of features (``panels.py``). For one group of classes each
+of the two products fetches half of the next block's lines: only if they come evenly, a few at a time, do they come
+while the arithmetic goes on. Where X is converted, the first fetches all of them. Where several groups need all of X
+one after the other, a block passes through L2 in segments of features, and each segment is fetched before its turn.
 """
 
 from __future__ import annotations
@@ -118,26 +118,28 @@ def scores(plan, X, first, n, bias, scratch, s0):
                     dot_tile(
                         plan.dot_tile, height, x, x0 + k, x_row, n,
                         scratch, weights, length, scratch, s0 + plan.parts_at, is_first, is_last,
-                        scratch, s0 + j * rows, 1, rows, _ahead_of_scores(plan, j, k, length, end, x_row),
+                        scratch, s0 + j * rows, 1, rows, _ahead_of_scores(plan, begin, j, k, length, x_row),
                     )  # fmt: skip
     return x, x0, x_row
 
 
 @merged
-def _ahead_of_scores(plan, j, k, length, end, x_row):
+def _ahead_of_scores(plan, begin, j, k, length, x_row):
     """How far ahead half of the rows are fetched, by the first groups of classes; 0: none are.
 
     A single group fetches the rear half of the chunk that comes next: the gradient of the block before has fetched the
-    front. Where there are more, X goes through the cache in segments: the first two fetch the halves of the next one.
+    front. Where there are more, X goes through the cache in segments: the first two fetch the halves of the next one;
+    of the next block's first, if no gradient is there to do it.
     """
     half = plan.block_rows // 2 * x_row
     if not plan.fetches:
         return 0
     if plan.group == plan.n_classes:
         return half + (plan.block_rows * x_row - k if k + length == plan.n_features else plan.chunk)
-    if end == plan.n_features or j > plan.group:
+    is_last = begin + plan.segment >= plan.n_features
+    if j > plan.group or (is_last and plan.want_w):
         return 0
-    return plan.segment + (half if j > 0 else 0)
+    return (plan.block_rows * x_row - begin if is_last else plan.segment) + (half if j > 0 else 0)
 
 
 @merged

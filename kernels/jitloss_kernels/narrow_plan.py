@@ -154,4 +154,4 @@ def n_counts(plan):
 
 def most_threads(plan):
     """How many threads have something to do."""
-    return plan.n_lanes
+    return plan.n_lanes if plan.n_lanes > 1 or plan.n_rows > plan.tile else plan.n_ranges

@@ -23,15 +23,16 @@ from .memory import CACHE_LINE, aligned
 # What stands at a helper's place. Any other number is the address of a job, + 1 if the helper was asleep.
 ASLEEP, AWAKE, BUSY = range(3)
 _PLACE_BYTES = CACHE_LINE  # a line each
+_CALLED = 8  # bytes from there to what is not 0 when the helper has to come back to Python
 # So many looks, half a microsecond each, before a helper goes to sleep: what a loop does between two calls takes less.
 _LOOKS = 300
 
 
 @Kernel
 def serve(place):
-    """Do what is posted at `place`, until nothing has come for a while."""
+    """Do what is posted at `place`, until nothing has come for a while, or the helper is called for something else."""
     looks = 0
-    while looks < _LOOKS or not atomics.swap(place, AWAKE, ASLEEP):
+    while (looks < _LOOKS and not atomics.look(place + _CALLED)) or not atomics.swap(place, AWAKE, ASLEEP):
         posted = atomics.look(place)
         if posted > BUSY and atomics.swap(place, posted, BUSY):
             job = posted // 8 * 8
@@ -44,6 +45,12 @@ def serve(place):
             atomics.swap(place, ASLEEP, AWAKE)
         looks += 1
         atomics.yield_core()
+
+
+@Kernel
+def mark(place, before, after):
+    """Put `after` in the place of `before`, if that is there."""
+    atomics.swap(place, before, after)
 
 
 @Kernel
@@ -85,16 +92,16 @@ def _do(job):
 
 
 def places(n_helpers: int) -> np.ndarray:
-    """A place for each helper, a row of its own; all asleep. What comes first in a row is what stands there."""
+    """A place for each helper, a row of its own; all asleep: what stands there, and whether it is called."""
     made = aligned((n_helpers, _PLACE_BYTES // 8), np.dtype(np.int64))
     made[:] = ASLEEP
     return made
 
 
 @cache
-def server() -> Any:
-    """`serve`, for Python to call."""
-    return pointers.entry_of(serve, (types.int64,))
+def server() -> tuple[Any, Any]:
+    """`serve` and `mark`, for Python to call."""
+    return pointers.entry_of(serve, (types.int64,)), pointers.entry_of(mark, (types.int64,) * 3)
 
 
 @cache

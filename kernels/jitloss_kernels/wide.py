@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from .blocks import is_copied, read, where
-from .counts import claim, finish, wait
+from .counts import ALL_DONE, claim, finish, wait
 from .jit import Kernel, helper, merged, out_of_line
 from .memory import RESULTS
 from .moves import copy_tile
@@ -37,6 +37,8 @@ def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, options, twi
     Stage s is stage ``s % N_STAGES`` of block ``s // N_STAGES``; after the last block comes the end.
     """
     member = claim(counts, stop_stage)  # the count after those of the stages
+    if member >= ALL_DONE:  # interrupted: there is no scratch for such a member
+        return
     for number in range(first_stage, stop_stage):
         block, stage = number // N_STAGES, number % N_STAGES
         first = block * plan.block_rows

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -38,7 +39,7 @@ def run(
 
     `key` stands for the types of the arguments; whether arrays may be written to does not count. KeyboardInterrupt, or
     what else a signal handler raises, ends a call of `LONG_FLOPS` or more; what it has written is worth nothing then.
-    A helper may work on when this thread has been interrupted: what is `alive` stays so until it is done.
+    What is `alive` stays so until every helper is done with the call.
     """
     if n_flops >= LONG_FLOPS and _can_be_interrupted():
         _watch(_entry(kernel, key, arguments), n_members, arguments, alive)
@@ -63,14 +64,16 @@ def _watch(entry: Any, n_members: int, arguments: tuple[Any, ...], alive: Any) -
     Who comes back finds everything done, so the first to come is enough. A helper that others keep busy comes late and
     finds nothing to do: what is `alive`, and the arguments, stay so until then.
     """
-    counts, begun, ended, raised, n_ended = arguments[0], list[None](), SimpleQueue[None](), None, 0
+    counts, begun, finished, bell = arguments[0], list[None](), list[None](), SimpleQueue[None]()
+    raised: BaseException | None = None
 
     def work(arguments: tuple[Any, ...], alive: Any) -> None:
         begun.append(None)
         try:
             entry(*arguments)
         finally:
-            ended.put(None)
+            finished.append(None)
+            bell.put(None)
 
     team = helpers.team()
     team.hire(n_members)
@@ -80,17 +83,21 @@ def _watch(entry: Any, n_members: int, arguments: tuple[Any, ...], alive: Any) -
     try:
         team.call(n_members, work, (arguments, alive))
     except BaseException as error:
-        counts[:] = ALL_DONE
         raised = error
-    while n_ended < (1 if raised is None else len(begun)):
-        try:
-            ended.get(timeout=_PATIENCE)
-            n_ended += 1
-        except Empty:
-            continue
-        except BaseException as error:
+    try:
+        while True:
+            try:
+                if raised is not None:
+                    counts[:] = ALL_DONE
+                while len(finished) < (1 if raised is None else len(begun)):
+                    with suppress(Empty):
+                        bell.get(timeout=_PATIENCE)
+                break
+            except BaseException as error:
+                raised = error
+    finally:
+        if not finished:  # raised where it could not be caught
             counts[:] = ALL_DONE
-            raised = error
     if raised is not None:
         raise raised
 

@@ -4,10 +4,10 @@
     python tests/stress --minutes 20 --layer workqueue  # one threading layer alone
     python tests/stress --replay SEED NUMBER            # one case again, alone
 
-Processes follow each other on tbb, omp and workqueue, each for half a minute, with a pool of four. In
-each: calls of any shape, dtype, layout and options; several Python threads at once; forks, whose children call too;
-Ctrl-C in the middle of a call. Between two processes the cache of compiled code is damaged. Exit status 1 if a result
-was wrong, a process crashed or hung, or memory grew.
+Processes follow each other on tbb, omp and workqueue, each for half a minute, with a pool of four. In each: calls of
+any shape, dtype, layout and options; several Python threads at once; forks, whose children call too; Ctrl-C in the
+middle of a call. In some of them every call of the main thread counts as a long one. Between two processes the cache of
+compiled code is damaged. Exit status 1 if a result was wrong, a process crashed or hung, or memory grew.
 """
 
 from __future__ import annotations
@@ -39,11 +39,16 @@ def child(layer: str, seed: int, first: int, seconds: float) -> int:
     """Cases from number `first` on; the last line says what was done."""
     import cases
 
+    from jitloss_kernels import workers
+
     signal.signal(signal.SIGINT, signal.default_int_handler)  # started in the background, it would be ignored
     done: collections.Counter[str] = collections.Counter()
     wrong: list[str] = []
     numbers = iter(range(first, 1 << 60))
     end, settled, early = time.monotonic() + seconds, time.monotonic() + seconds / 3, 0
+    if random.Random(f"{seed} {first}").random() < 0.4:
+        workers.LONG_FLOPS = 1  # every call counts as long: helpers do it, while this thread can be interrupted
+        done["processes of long calls"] += 1
 
     def one(number: int) -> None:
         case = cases.draw(seed, number)
