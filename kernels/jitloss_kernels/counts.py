@@ -8,7 +8,7 @@ from __future__ import annotations
 from numba.extending import overload
 
 from . import atomics
-from .jit import merged
+from .jit import helper, merged
 from .pointers import place
 
 # A count of claimed and one of finished tasks for each stage.
@@ -23,7 +23,7 @@ def claim(counts, stage):
     return _add(counts, COUNTS * stage, 1)
 
 
-@merged
+@helper
 def claim_near(counts, at, n, near):
     """The first of `n` tasks that nobody has, from `near` on and round; n if there is none.
 
@@ -37,7 +37,7 @@ def claim_near(counts, at, n, near):
     return n
 
 
-@merged
+@helper
 def beginning(member, n):
     """Near which of `n` tasks, a power of two, a member begins: 0, n/2, n/4, 3n/4 …, each far from all before."""
     near, step = 0, n // 2

@@ -20,7 +20,7 @@ import numpy as np
 
 from .blocks import flat, is_converted, read, where
 from .counts import beginning, claim, claim_near, finish, is_stopped, wait
-from .jit import Kernel, merged
+from .jit import Kernel, helper, merged
 from .memory import RESULTS
 from .narrow_plan import ADD, FOLD, LANE_COUNTS, LANES, N_STAGES, PACK
 from .options import weightless
@@ -60,7 +60,7 @@ def start_of(plan, lane):
     return min(lane * n_strips // plan.n_lanes * plan.panel, plan.n_rows)
 
 
-@merged
+@helper
 def lane(task, counts, loss, plan, X, y, bias, options, scratch, sums, dX):
     """The rows of one lane, block by block."""
     start, stop = start_of(plan, task), start_of(plan, task + 1)
@@ -123,7 +123,7 @@ def scores(plan, X, first, n, bias, scratch, s0):
     return x, x0, x_row
 
 
-@merged
+@helper
 def _ahead_of_scores(plan, begin, j, k, length, x_row):
     """How far ahead half of the rows are fetched, by the first groups of classes; 0: none are.
 

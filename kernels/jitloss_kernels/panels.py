@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import merged
+from .jit import helper, merged
 from .moves import transpose_tile
 from .narrow_plan import TASK_FEATURES
 from .shapes import panel_items
 
 
-@merged
+@helper
 def place_of(plan, j, k):
     """Where the features from k on, of the group of classes from j on, begin."""
     begin = k // plan.segment * plan.segment
