@@ -155,7 +155,7 @@ def test_no_thread_to_be_had(is_long, monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     monkeypatch.setattr(helpers, "_team", helpers.Team())
-    monkeypatch.setattr(workers, "size", lambda n_threads: 2)
+    monkeypatch.setattr(workers, "size", lambda n_threads, most: 2)
     if is_long:
         monkeypatch.setattr(workers, "LONG_FLOPS", 1)
     assert_same_bits(jitloss.softmax_loss(*problem), expected)

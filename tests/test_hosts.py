@@ -88,7 +88,7 @@ def test_joblib(layer, backend):
             from jitloss_kernels import workers
             import jitloss
             jitloss.softmax_loss(np.ones((2, 2)), np.ones((2, 2)), [0, 1])
-            return int(os.environ["NUMBA_NUM_THREADS"]), numba.config.NUMBA_NUM_THREADS, workers.size(None)
+            return int(os.environ["NUMBA_NUM_THREADS"]), numba.config.NUMBA_NUM_THREADS, workers.size(None, 1000)
         for limit, pool, granted in joblib.Parallel(2, backend="loky")(joblib.delayed(size)() for _ in range(2)):
             assert limit == pool == granted
     """,

@@ -44,8 +44,7 @@ class Setup(NamedTuple):
     member_items: int
     n_sums: int
     member_sums: int
-    worth_threads: bool
-    most_threads: int  # that find something to do
+    most_threads: int  # that find something to do; 1 where calling others does not pay
     n_flops: int
 
 
@@ -73,7 +72,7 @@ def linear_loss(
     dtype, n_rows = W.dtype, len(y)
     shape = shape_of(X, rows)
     task = setup(loss, n_rows, *W.shape, dtype, X.dtype, shape, rows is not None, tuple(gradients))
-    n_members = min(workers.size(n_threads), task.most_threads) if task.worth_threads else 1
+    n_members = workers.size(n_threads, task.most_threads)
     scratch = pool.borrow(task.n_items + n_members * task.member_items, dtype)
     sums = pool.borrow(task.n_sums + n_members * task.member_sums, _FLOAT64)
     # New for every call: a thread that comes late finds that all is done, and touches nothing else.
@@ -124,8 +123,7 @@ def setup(
         n_stages=way.n_stages(plan),
         n_counts=way.n_counts(plan),
         **way.sizes(plan)._asdict(),
-        worth_threads=worth_threads(n_rows, n_features, n_classes, dtype.itemsize),
-        most_threads=way.most_threads(plan),
+        most_threads=way.most_threads(plan) if worth_threads(n_rows, n_features, n_classes, dtype.itemsize) else 1,
         n_flops=n_rows * n_classes * (4 * n_features + SCORE_FLOPS),
     )
 

@@ -33,11 +33,11 @@ from .tiles import converting_dot_tile, dot_tile, outer_tile
 @Kernel
 def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
-    near = beginning(claim(counts, N_STAGES), plan.n_lanes)
+    near = first_lane(counts, plan)
     for stage in range(first_stage, stop_stage):
-        n_tasks = plan.n_lanes if stage == LANES else 1 if stage == ADD else plan.n_ranges
+        n_tasks = tasks_of(plan, stage)
         while True:
-            task = claim_near(counts, LANE_COUNTS, n_tasks, near) if stage == LANES else claim(counts, stage)
+            task = claim_task(counts, plan, stage, near)
             if task >= n_tasks:
                 break
             if stage == PACK:
@@ -51,6 +51,24 @@ def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, options, twi
                 add(plan, twice_decay, sums, db)
             finish(counts, stage)
         wait(counts, stage, n_tasks)
+
+
+@merged
+def first_lane(counts, plan):
+    """The lane that whoever asks begins near to: far from those of all who have asked before."""
+    return beginning(claim(counts, N_STAGES), plan.n_lanes)
+
+
+@merged
+def tasks_of(plan, stage):
+    """How many tasks a stage has."""
+    return plan.n_lanes if stage == LANES else 1 if stage == ADD else plan.n_ranges
+
+
+@merged
+def claim_task(counts, plan, stage, near):
+    """The next task of a stage, or a number that is none; of the lanes the next one from `near` on."""
+    return claim_near(counts, LANE_COUNTS, plan.n_lanes, near) if stage == LANES else claim(counts, stage)
 
 
 @merged

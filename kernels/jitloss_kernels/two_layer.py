@@ -22,10 +22,10 @@ import numpy as np
 
 from . import narrow, narrow_plan, panels, rows, workers
 from .blocks import handed, reading_of, shape_of
-from .counts import beginning, claim, claim_near, finish, is_stopped, wait
+from .counts import finish, is_stopped, wait
 from .jit import Kernel, helper, merged, out_of_line
 from .memory import RESULTS, SHARED, Pool, whole_lines
-from .narrow_plan import ADD, FOLD, LANE_COUNTS, LANES, N_STAGES, PACK
+from .narrow_plan import FOLD, LANES, N_STAGES, PACK
 from .options import make
 from .rows import SAMPLES
 from .rows import rows as rows_of_strip
@@ -103,8 +103,8 @@ def net_loss(
     sizes = plan(n_rows, n_features, n_hidden, n_outputs, dtype.itemsize, reading, y is not None)
     first, tag = sizes.first, tag_of("softmax")
     n_flops = n_rows * n_hidden * (n_features + n_outputs)
-    worth_threads = n_flops * dtype.itemsize > _WORTH_FLOPS
-    n_members = min(workers.size(n_threads), narrow_plan.most_threads(first)) if worth_threads else 1
+    most_threads = narrow_plan.most_threads(first) if n_flops * dtype.itemsize > _WORTH_FLOPS else 1
+    n_members = workers.size(n_threads, most_threads)
     scratch = pool.borrow(first.weights_items + first.n_lanes * first.lane_items, dtype)
     sums = pool.borrow(first.squares_at + first.n_ranges, np.dtype(np.float64))
     counts = np.zeros(narrow_plan.n_counts(first), np.int64)
@@ -131,11 +131,11 @@ def run(
 ):  # fmt: skip
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
     first = plan.first
-    near = beginning(claim(counts, N_STAGES), first.n_lanes)
+    near = narrow.first_lane(counts, first)
     for stage in range(first_stage, stop_stage):
-        n_tasks = first.n_lanes if stage == LANES else 1 if stage == ADD else first.n_ranges
+        n_tasks = narrow.tasks_of(first, stage)
         while True:
-            task = claim_near(counts, LANE_COUNTS, n_tasks, near) if stage == LANES else claim(counts, stage)
+            task = narrow.claim_task(counts, first, stage, near)
             if task >= n_tasks:
                 break
             if stage == PACK:

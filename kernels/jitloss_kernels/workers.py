@@ -104,7 +104,7 @@ def _watch(entry: Any, n_members: int, arguments: tuple[Any, ...], alive: Any) -
 
 @Kernel
 def _together(n_helpers, places, n_places, share, body, arguments):
-    """Call the function at `body` on this thread and on helpers that are awake."""
+    """Call the function at `body` on this thread and on helpers."""
     pointers.call_shared(n_helpers, places, n_places, share, body, arguments)
 
 
@@ -136,9 +136,11 @@ def _type(value: Any) -> Any:
     return found.copy(readonly=False) if isinstance(found, types.Array) else found
 
 
-def size(n_threads: int | None) -> int:
-    """How many threads a call may have: never more than numba's pool, and no more than the caller's numba mask."""
+def size(n_threads: int | None, most: int) -> int:
+    """How many threads a call has that `most` find work in: no more than numba's pool, or the caller's numba mask."""
+    if most == 1:
+        return 1
     if n_threads is None:
         # Asking for the mask starts a threading layer; before one runs, nobody can have set it.
-        return numba.get_num_threads() if running_layer() else pool_size()
-    return min(n_threads, pool_size())
+        n_threads = numba.get_num_threads() if running_layer() else pool_size()
+    return min(n_threads, pool_size(), most)

@@ -34,7 +34,7 @@ def describe(n_threads: int) -> dict[str, Any]:
         "cores": available_cores(),
         "threads": n_threads,
         "blas": blas or "unknown",
-        "launch": "one lane after the other" if layer == "none" or n_threads == 1 else f"prange on {layer}",
+        "launch": "jit: one lane after the other" if layer == "none" or n_threads == 1 else f"jit: prange on {layer}",
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "platform": f"{platform.system()} {platform.machine()}",
         "versions": runtime["versions"],

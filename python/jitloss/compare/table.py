@@ -35,7 +35,7 @@ def header(report: Report) -> list[str]:
     load = "" if machine["load"] is None else f" · load {machine['load']}"
     return [
         f"{machine['cpu']} · {machine['cores']} cores · {machine['platform']}{load}",
-        f"threads a side: {machine['threads']} · jit: {machine['launch']} · BLAS: {machine['blas']}",
+        f"threads a side: {machine['threads']} · {machine['launch']} · BLAS: {machine['blas']}",
         versions,
     ]
 
