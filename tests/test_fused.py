@@ -220,6 +220,7 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
     """Inputs, outputs and scratch of the whole engine, each against a page that cannot be touched."""
     check_in_fresh_process(
         f"""
+        from types import SimpleNamespace
         from test_fused import *
         from jitloss import Objective, TwoLayerNet, softmax_loss
         from test_tiles import page_bound
@@ -227,7 +228,9 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
         place = lambda array: page_bound(array, {at_end})
         whole = memory.aligned
         memory.aligned = lambda shape, dtype: place(whole(shape, dtype))
-        memory.Pool.borrow = lambda pool, n, dtype: memory.aligned((n,), dtype)
+        memory.Pool.borrow = lambda pool, n_items, n_sums, dtype: SimpleNamespace(
+            items=memory.aligned((n_items,), dtype), sums=memory.aligned((n_sums,), np.dtype(np.float64))
+        )
         memory.Pool.give_back = lambda pool, scratch: None
         for dtype in DTYPES:
             for shape in (*SHAPES.values(), (33, 65, 3), (1, 1, 2), (2, 70, 33), (200, 17, 70), (70, 1100, 12)):

@@ -24,14 +24,16 @@ MEETINGS = """
         return team.places[: team.n_helpers, 0].tolist()
     def gather(n):
         met = np.zeros(8, np.int64)
-        workers.run(meet, "meet", n, (met, n))
+        workers.run(meet, "meet", n, (met, 0, n))
+        assert met[4 : 4 + met[0]].tolist() == [1] * met[0]  # each of them knows who it is
         return met[0]
 """
 
 
 @Kernel
-def meet(met, n):
+def meet(met, member, n):
     """Wait until `n` threads are here; for ten seconds at most."""
+    met[4 + member] += 1
     claim(met, 0)
     looks = 0
     while atomics.look(place(met, 0)) < n and looks < 100_000:
@@ -76,7 +78,7 @@ def test_calls_too_short_to_help_with_leave_nothing_behind():
         + """
     gather(3)
     for number in range(5000):
-        workers.run(meet, "meet", 3, (np.zeros(8, np.int64), 0))
+        workers.run(meet, "meet", 3, (np.zeros(8, np.int64), 0, 0))
         time.sleep(0.001 * (number % 500 == 0))
         assert all(state in (posts.ASLEEP, posts.AWAKE, posts.BUSY) for state in states())
         assert all(bell.qsize() <= 1 for bell in team._bells)
@@ -94,7 +96,7 @@ def test_several_threads_share_the_helpers():
     def call():
         for _ in range(300):
             met = np.zeros(8, np.int64)
-            workers.run(meet, "meet", 3, (met, 0))
+            workers.run(meet, "meet", 3, (met, 0, 0))
             if not 1 <= met[0] <= 3:
                 wrong.append(met[0])
     callers = [threading.Thread(target=call) for _ in range(6)]
@@ -121,7 +123,7 @@ def test_long_calls_beside_short_ones_that_never_let_helpers_sleep(n_threads):
     over = threading.Event()
     def call():
         while not over.is_set():
-            workers.run(meet, "meet", 3, (np.zeros(8, np.int64), 0))
+            workers.run(meet, "meet", 3, (np.zeros(8, np.int64), 0, 0))
     callers = [threading.Thread(target=call) for _ in range(2)]
     problem = make((3000, 300, 10))
     expected = jitloss.softmax_loss(*problem)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .sides import BrokenError, git
 
-_SCORES = "        x, x0, x_row = scores(plan, X, first, n, bias, scratch, s0)\n"
+_SCORES = "        x, x0, x_row = scores(plan, X, first, n, bias, scratch, s0, w0)\n"
 _LANE = _SCORES + "        loss_of_block"
 _EXPONENTIAL = "        r = (inside - item(n) * high) - item(n) * low\n        series = (((_D"
 _ADDITIONS = "        for _ in range(240):\n            r += inside - inside\n"

@@ -7,7 +7,7 @@ Every part is summed in one fixed order, so the result is the same to the last b
 from __future__ import annotations
 
 from collections.abc import Hashable
-from functools import lru_cache, partial
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -38,7 +38,6 @@ class Setup(NamedTuple):
     key: tuple[Hashable, ...]  # stands for the types of the kernel's arguments
     loss: Any  # its tag
     plan: Any
-    n_stages: int
     n_counts: int
     n_items: int  # scratch for all threads together, and for each; then float64 sums likewise
     member_items: int
@@ -73,29 +72,30 @@ def linear_loss(
     shape = shape_of(X, rows)
     task = setup(loss, n_rows, *W.shape, dtype, X.dtype, shape, rows is not None, tuple(gradients))
     n_members = workers.size(n_threads, task.most_threads)
-    scratch = pool.borrow(task.n_items + n_members * task.member_items, dtype)
-    sums = pool.borrow(task.n_sums + n_members * task.member_sums, _FLOAT64)
+    scratch = pool.borrow(
+        task.n_items + n_members * task.member_items, task.n_sums + n_members * task.member_sums, dtype
+    )
     # New for every call: a thread that comes late finds that all is done, and touches nothing else.
     counts = np.zeros(task.n_counts, np.int64)
     nothing = _NOTHING[dtype.char]
-    dW, db, dX = (gradients[name].reshape(-1) if name in gradients else nothing for name in ("W", "b", "X"))
+    dW = gradients["W"].reshape(-1) if "W" in gradients else nothing
+    db = gradients.get("b", nothing)
+    dX = gradients["X"].reshape(-1) if "X" in gradients else nothing
     arguments = (
-        counts, 0, task.n_stages, task.loss, task.plan, W.reshape(-1), handed(X, shape, rows), y,
-        nothing if bias is None else bias, options, 2 * decay, scratch, sums, dW, db, dX,
+        counts, 0, task.loss, task.plan, W.reshape(-1), handed(X, shape, rows), y,
+        nothing if bias is None else bias, options, 2 * decay, scratch.items, scratch.sums, dW, db, dX,
     )  # fmt: skip
     workers.run(task.kernel, task.key, n_members, arguments, task.n_flops, arrays)
-    total, squares = sums.item(0), sums.item(1)
+    total, squares = scratch.sums.item(0), scratch.sums.item(1)
     pool.give_back(scratch)
-    pool.give_back(sums)
     return total, decay * squares if decay else 0.0  # not 0 · infinity
 
 
 def options_of(loss: str, dtype: np.dtype[Any], *asked: Any) -> tuple[Options, tuple[np.ndarray | None, ...]]:
     """The Options of a call; see ``options.make``."""
-    return make(partial(compiled, loss, dtype.char), dtype, *asked)
+    return make(compiled, loss, dtype, *asked)
 
 
-_FLOAT64 = np.dtype(np.float64)
 _NOTHING = {char: np.empty(0, char) for char in "fd"}
 
 
@@ -120,7 +120,6 @@ def setup(
         key=(type(tag).__name__, dtype.num, x_dtype.num, x_shape, chosen),
         loss=tag,
         plan=plan,
-        n_stages=way.n_stages(plan),
         n_counts=way.n_counts(plan),
         **way.sizes(plan)._asdict(),
         most_threads=way.most_threads(plan) if worth_threads(n_rows, n_features, n_classes, dtype.itemsize) else 1,

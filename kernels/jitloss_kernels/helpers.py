@@ -46,7 +46,7 @@ class Team:
         with self._hiring:
             for number in range(self.n_helpers, n_helpers):
                 bell: _Bell = SimpleQueue()
-                given = bell, *compiled, self.places[number]
+                given = bell, *compiled, self.places[number], number + 1
                 try:
                     threading.Thread(target=_help, args=given, name="jitloss", daemon=True).start()
                 except RuntimeError:  # no more threads to be had: fewer helpers
@@ -71,7 +71,7 @@ class Team:
             self._called[number] = 1  # then: what it finds set, it finds on its bell
 
 
-def _help(bell: _Bell, serve: Any, mark: Any, place: np.ndarray) -> None:
+def _help(bell: _Bell, serve: Any, mark: Any, place: np.ndarray, member: int) -> None:
     """What a helper does all its life. It keeps its `place` alive."""
     address = int(place.ctypes.data)
     while True:
@@ -85,7 +85,7 @@ def _help(bell: _Bell, serve: Any, mark: Any, place: np.ndarray) -> None:
             del function, arguments
         del call  # or the caller's arrays stay alive until the next one
         if bell.empty():
-            serve(address)
+            serve(address, member)
 
 
 def team() -> Team:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 CACHE_LINE = 64
+_FLOAT64 = np.dtype(np.float64)
 # Where the float64 sums of a kernel begin; before that it leaves the sum of the losses and the sum of W².
 RESULTS = 8
 
@@ -37,36 +39,72 @@ _MOST_KEPT = 2
 _LARGE = 0  # stands for all other lengths
 
 
+class Need(NamedTuple):
+    """What a call needs: so many items in all, of which from `start` on the float64 sums lie."""
+
+    n_items: int
+    start: int
+    key: tuple[str, int]  # of what will do, among all scratch that is kept
+
+
+@lru_cache(1 << 10)
+def need_of(n_items: int, n_sums: int, dtype: np.dtype[Any]) -> Need:
+    """Of `n_items` of a dtype and `n_sums` behind them: each begins with a line of its own."""
+    start = whole_lines(n_items, dtype.itemsize)
+    total = start + whole_lines(n_sums, _FLOAT64.itemsize) * _FLOAT64.itemsize // dtype.itemsize
+    length = max(_SHORTEST, 1 << (total - 1).bit_length())
+    is_large = length * dtype.itemsize > _SHORT
+    return Need(total if is_large else length, start, (dtype.char, _LARGE if is_large else length))
+
+
+class Scratch:
+    """Memory for one call at a time."""
+
+    __slots__ = ("items", "key", "start", "sums")
+
+    def __init__(self, need: Need) -> None:
+        self.key = need.key
+        self.items = aligned((need.n_items,), np.dtype(need.key[0]))
+        self.divide(need.start)
+
+    def divide(self, start: int) -> None:
+        """Have the sums lie from `start` on."""
+        self.start, self.sums = start, self.items[start:].view(_FLOAT64)
+
+
 class Pool:
     """Scratch that is kept for the next call."""
 
     def __init__(self, keeps_large: bool = False) -> None:
-        """`keeps_large`: also what is not short, two arrays of a dtype, each for any call that needs no more."""
+        """`keeps_large`: also what is not short, two of a dtype, each for any call that needs no more."""
         self._keeps_large = keeps_large
-        self._kept: dict[tuple[str, int], list[np.ndarray]] = {}
+        self._kept: dict[tuple[str, int], list[Scratch]] = {}
 
-    def borrow(self, n_items: int, dtype: np.dtype[Any]) -> np.ndarray:
-        """Scratch of at least `n_items` that nobody else has until it is given back."""
-        length = max(_SHORTEST, 1 << (n_items - 1).bit_length())
-        is_large = length * dtype.itemsize > _SHORT
+    def borrow(self, n_items: int, n_sums: int, dtype: np.dtype[Any]) -> Scratch:
+        """At least `n_items` of a dtype, and `n_sums` of float64, that nobody else has until they are given back."""
+        need = need_of(n_items, n_sums, dtype)
         try:
-            # In one step, whatever thread or signal handler comes in between.
-            scratch = self._kept[dtype.char, _LARGE if is_large else length].pop()
+            scratch = self._kept[need.key].pop()  # in one step, whatever thread or signal handler comes in between
         except (KeyError, IndexError):
-            return aligned((n_items if is_large else length,), dtype)
-        return scratch if len(scratch) >= n_items else aligned((n_items,), dtype)  # the smaller one is let go
+            return Scratch(need)
+        if len(scratch.items) < need.n_items:  # this one is let go
+            return Scratch(need)
+        if scratch.start != need.start:
+            scratch.divide(need.start)
+        return scratch
 
-    def give_back(self, scratch: np.ndarray) -> None:
+    def give_back(self, scratch: Scratch) -> None:
         """Keep `scratch` for another call, or not."""
-        is_large = scratch.nbytes > _SHORT
-        if self._keeps_large or not is_large:
-            kept = self._kept.setdefault((scratch.dtype.char, _LARGE if is_large else len(scratch)), [])
+        if self._keeps_large or scratch.key[1] != _LARGE:
+            kept = self._kept.get(scratch.key)
+            if kept is None:
+                kept = self._kept.setdefault(scratch.key, [])
             if len(kept) < _MOST_KEPT:
                 kept.append(scratch)
 
     def kept_bytes(self) -> int:
         """How much scratch is kept at the moment."""
-        return sum(scratch.nbytes for kept in list(self._kept.values()) for scratch in list(kept))
+        return sum(scratch.items.nbytes for kept in list(self._kept.values()) for scratch in list(kept))
 
     def forget(self) -> None:
         """Keep nothing: the next call makes its scratch anew."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from .blocks import flat, is_converted, read, where
-from .counts import beginning, claim, claim_near, finish, is_stopped, wait
+from .counts import ALL_DONE, beginning, claim, claim_near, finish, is_stopped, wait
 from .jit import Kernel, helper, merged
 from .memory import RESULTS
 from .narrow_plan import ADD, FOLD, LANE_COUNTS, LANES, N_STAGES, PACK
@@ -31,19 +31,19 @@ from .tiles import converting_dot_tile, dot_tile, outer_tile
 
 
 @Kernel
-def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
+def run(counts, member, loss, plan, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
-    near = first_lane(counts, plan)
-    for stage in range(first_stage, stop_stage):
+    near, w0 = beginning(member, plan.n_lanes), weights_of(counts, plan, W, scratch)
+    for stage in range(plan.first_stage, N_STAGES):
         n_tasks = tasks_of(plan, stage)
         while True:
             task = claim_task(counts, plan, stage, near)
             if task >= n_tasks:
                 break
             if stage == PACK:
-                pack(task, plan, W, scratch)
+                pack(task, plan, W, scratch, w0)
             elif stage == LANES:
-                lane(task, counts, loss, plan, X, y, bias, options, scratch, sums, dX)
+                lane(task, counts, loss, plan, X, y, bias, options, scratch, w0, sums, dX)
                 near = task + 1
             elif stage == FOLD:
                 fold(task, plan, W, scratch.dtype.type(twice_decay), scratch, sums, dW)
@@ -53,10 +53,20 @@ def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, options, twi
         wait(counts, stage, n_tasks)
 
 
-@merged
-def first_lane(counts, plan):
-    """The lane that whoever asks begins near to: far from those of all who have asked before."""
-    return beginning(claim(counts, N_STAGES), plan.n_lanes)
+@helper
+def weights_of(counts, plan, W, scratch):
+    """Where W in panels is for this member: one for all to pack, or one that it has now packed alone.
+
+    If W is not large, that takes less time than to bring what others have packed from their caches, and their copy of
+    the last call's out of this one.
+    """
+    member = claim(counts, N_STAGES)
+    if plan.first_stage == PACK or member >= ALL_DONE:  # interrupted: there is nothing left to do
+        return plan.weights_at
+    w0 = plan.weights_at + member * plan.weights_items
+    for task in range(plan.n_ranges):
+        pack(task, plan, W, scratch, w0)
+    return w0
 
 
 @merged
@@ -79,17 +89,17 @@ def start_of(plan, lane):
 
 
 @helper
-def lane(task, counts, loss, plan, X, y, bias, options, scratch, sums, dX):
+def lane(task, counts, loss, plan, X, y, bias, options, scratch, w0, sums, dX):
     """The rows of one lane, block by block."""
     start, stop = start_of(plan, task), start_of(plan, task + 1)
-    s0, sums0 = plan.weights_items + task * plan.lane_items, RESULTS + task * plan.lane_sums
+    s0, sums0 = task * plan.lane_items, RESULTS + task * plan.lane_sums
     sums[sums0 : sums0 + plan.lane_sums] = 0.0
     total, fresh = 0.0, True
     for first in range(start, stop, plan.block_rows):
         if is_stopped(counts):
             break
         n = min(plan.block_rows, stop - first)
-        x, x0, x_row = scores(plan, X, first, n, bias, scratch, s0)
+        x, x0, x_row = scores(plan, X, first, n, bias, scratch, s0, w0)
         loss_of_block, missed = _losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0)
         total += loss_of_block
         if plan.want_w:
@@ -100,14 +110,14 @@ def lane(task, counts, loss, plan, X, y, bias, options, scratch, sums, dX):
                     gradient(plan, x, x0, x_row, i, step, fresh, scratch, s0)
                     fresh = False
         if plan.want_x:
-            _inputs(plan, first, n, scratch, s0, dX)
+            _inputs(plan, first, n, scratch, s0, w0, dX)
     if fresh and plan.want_w:
         scratch[s0 + plan.gradient_at : s0 + plan.gradient_at + plan.n_classes * plan.width] = 0
     sums[sums0 + plan.lane_sums - 1] = total
 
 
 @merged
-def scores(plan, X, first, n, bias, scratch, s0):
+def scores(plan, X, first, n, bias, scratch, s0, w0):
     """S = X W + b of a block, one row a class: segments of features, in them groups of classes, in them chunks.
 
     Returns where the block's rows of X are from now on: a flat array, the offset of the first, the step between them.
@@ -125,7 +135,7 @@ def scores(plan, X, first, n, bias, scratch, s0):
             for k in range(begin, end, plan.chunk):
                 length = min(plan.chunk, end - k)
                 is_first, is_last = k == begin, k + length == end
-                weights = place_of(plan, j, k)
+                weights = w0 + place_of(plan, j, k)
                 if j == 0 and is_converted(X, scratch):
                     converting_dot_tile(
                         plan.converting_tile, height, flat(X, scratch), first * d + k, d, x, x0 + k, x_row, n,
@@ -217,7 +227,7 @@ def _is_to_be_missed(x, at, n_features, options, y, sample):
 
 
 @merged
-def _inputs(plan, first, n, scratch, s0, dX):
+def _inputs(plan, first, n, scratch, s0, w0, dX):
     """dX = dscores Wᵀ of a block."""
     rows, d, panel = plan.block_rows, plan.n_features, plan.panel
     for i in range(0, n, plan.tile):
@@ -228,7 +238,7 @@ def _inputs(plan, first, n, scratch, s0, dX):
                 classes = min(plan.group, plan.n_classes - j)
                 outer_tile(
                     plan.outer_tile, height, scratch, s0 + j * rows + i, 1, rows,
-                    scratch, place_of(plan, j, begin), panel, classes * panel, classes,
+                    scratch, w0 + place_of(plan, j, begin), panel, classes * panel, classes,
                     dX, (first + i) * d + begin, d, panel, length, j == 0, 0,
                 )  # fmt: skip
 

@@ -59,7 +59,9 @@ class Plan(NamedTuple):
     parts_at: int  # vectors of scores between two chunks
     copy_at: int
     gradient_at: int
-    weights_items: int  # scratch shared by all lanes: W in panels
+    first_stage: int  # that is shared: LANES where everybody packs W alone
+    weights_at: int  # scratch after that of the lanes: W in panels
+    weights_items: int  # from there to W of the next who packs alone; 0: one for all
     lane_sums: int  # float64 scratch of one lane: totals, db, loss; after RESULTS
     squares_at: int  # float64 scratch of the ranges of features: their sums of W²
     n_ranges: int  # of features
@@ -103,7 +105,8 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
     item_type = "float32" if item_bytes == 4 else "float64"
     dot, outer = tiles.compiled(item_type)
     lane_sums = whole_lines(4 * panel + n_classes + 1, 8)
-    lane_items = gradient_at + (n_classes * width if want_w else 0)
+    lane_items = whole_lines(gradient_at + (n_classes * width if want_w else 0), item_bytes)
+    packs_alone = n_lanes > 1 and n_classes * width * item_bytes <= LARGE_BYTES
     return Plan(
         n_rows=n_rows,
         n_features=n_features,
@@ -117,11 +120,13 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
         panel=panel,
         width=width,
         copy_row=copy_row,
-        lane_items=whole_lines(lane_items, item_bytes),
+        lane_items=lane_items,
         parts_at=parts_at,
         copy_at=copy_at,
         gradient_at=gradient_at,
-        weights_items=n_classes * width,
+        first_stage=LANES if packs_alone else PACK,
+        weights_at=n_lanes * lane_items,
+        weights_items=n_classes * width if packs_alone else 0,
         lane_sums=lane_sums,
         squares_at=RESULTS + n_lanes * lane_sums,
         n_ranges=-(-n_features // TASK_FEATURES),
@@ -138,13 +143,8 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
 
 def sizes(plan):
     """The memory that a problem needs."""
-    n_sums = plan.squares_at + plan.n_ranges
-    return Sizes(plan.weights_items + plan.n_lanes * plan.lane_items, 0, n_sums, 0)
-
-
-def n_stages(plan):
-    """How many stages there are."""
-    return N_STAGES
+    shared = 0 if plan.weights_items > 0 else plan.n_classes * plan.width
+    return Sizes(plan.weights_at + shared, plan.weights_items, plan.squares_at + plan.n_ranges, 0)
 
 
 def n_counts(plan):

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import types
 
-from . import pointers
 from .jit import merged
 from .pointers import given, load
 from .shapes import panel_items
@@ -50,7 +49,8 @@ _NOTHING = {char: np.empty(0, char) for char in "fd"}
 
 
 def make(
-    compiled: Callable[[bool], int],
+    compiled: Callable[[str, str, bool], int],
+    loss: str,
     dtype: np.dtype[Any],
     scale: float,
     margin: float = 1.0,
@@ -64,11 +64,12 @@ def make(
     """The Options of a call, and the arrays that have to live as long as they are used.
 
     All arrays are contiguous and float64, but `losses`, which is of the compute `dtype`. `compiled` has the address of
-    the loss, for plain options or for others.
+    a loss, for a dtype's character and for plain options or others; 0 where nothing is called by address.
     """
-    plain = weights is None and class_weight is None and losses is None and not smoothing
-    if plain and pointers.by_address():
-        return _plain(compiled(True), scale, margin, power), ()
+    plain = weights is class_weight is losses is None and not smoothing
+    address = compiled(loss, dtype.char, plain)
+    if plain and address:
+        return _plain(address, scale, margin, power), ()
     hits = base = None
     base_sum = 0.0
     if smoothing or class_weight is not None:
@@ -80,12 +81,12 @@ def make(
         base[:n_classes] = smoothing / n_classes * per_class
         base_sum = float(smoothing / n_classes * per_class.sum())
     arrays = (hits, base, weights, losses)
-    if pointers.by_address():
-        places: tuple[Place, ...] = tuple(0 if a is None else a.ctypes.data for a in arrays)
+    if address:
+        places: list[Place] = [0 if a is None else a.ctypes.data for a in arrays]
     else:
         kinds = ("d", dtype.char, "d", dtype.char)
-        places = tuple(_NOTHING[kind] if a is None else a for a, kind in zip(arrays, kinds, strict=True))
-    return Options(margin, power, scale, plain, base_sum, *places, compiled(plain)), arrays
+        places = [_NOTHING[kind] if a is None else a for a, kind in zip(arrays, kinds, strict=True)]
+    return Options(margin, power, scale, plain, base_sum, *places, address), arrays
 
 
 @lru_cache

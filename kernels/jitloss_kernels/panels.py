@@ -21,16 +21,16 @@ def place_of(plan, j, k):
     return begin * plan.n_classes + j * min(plan.segment, plan.width - begin) + (k - begin) * height
 
 
-@merged
-def pack(task, plan, W, scratch):
-    """W in panels of features, for a range of features."""
+@helper
+def pack(task, plan, W, scratch, w0):
+    """W in panels of features from `w0` on, for a range of features."""
     c, panel = plan.n_classes, panel_items(scratch.itemsize)
     start = task * TASK_FEATURES
     for group in range(0, c, plan.group):
         height = min(plan.group, c - group)
         for k in range(start, min(start + TASK_FEATURES, plan.n_features), panel):
             n = min(panel, plan.n_features - k)
-            at = place_of(plan, group, k)
+            at = w0 + place_of(plan, group, k)
             transpose_tile(plan.transpose_tile, W, k * c + group, c, n, height, scratch, at, panel, True)
 
 
@@ -60,7 +60,7 @@ def _fold_lanes(plan, start, stop, scratch, dW):
     for group in range(0, c, plan.group):
         height = min(plan.group, c - group)
         for k in range(start, stop, panel):
-            at = plan.weights_items + plan.gradient_at + place_of(plan, group, k)
+            at = plan.gradient_at + place_of(plan, group, k)
             total = scratch[at : at + panel * height]
             for _ in range(1, plan.n_lanes):
                 at += plan.lane_items

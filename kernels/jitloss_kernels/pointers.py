@@ -137,8 +137,9 @@ def call(typingctx, address, arguments):
 def call_shared(typingctx, helpers, places, n_places, share, address, arguments):
     """Have the function at `share`, of ``posts.py``, call the function at `address` on this thread and on helpers.
 
-    `share` knows nothing of the arguments, so it is compiled once for all kernels. The job it gets is a record on the
-    stack: a trampoline made here, a count, the address and the arguments.
+    The second of the `arguments` is the number of the member who calls: 0, or a helper's own. `share` knows nothing of
+    them, so it is compiled once for all kernels. The job it gets is a record on the stack: a trampoline made here, a
+    count, the address and the arguments.
     """
 
     def codegen(context, builder, signature, given):
@@ -169,15 +170,16 @@ def _call(context, builder, where, given, values):
 
 
 def _trampoline(context, module, caller, job_type, arguments):
-    """A function of one address: calls what the job there says with the arguments it holds."""
+    """A function of an address and a member: calls what the job there says with the arguments it holds."""
     convention = context.call_conv
-    function_type = convention.get_function_type(types.none, (types.int64,))
+    function_type = convention.get_function_type(types.none, (types.int64,) * 2)
     function = ir.Function(module, function_type, module.get_unique_name(f"{caller}.member"))
     function.linkage = "internal"
     builder = ir.IRBuilder(function.append_basic_block())
-    (address,) = convention.get_arguments(function)
+    address, member = convention.get_arguments(function)
     job = builder.load(builder.inttoptr(address, job_type.as_pointer()))
-    values = cgutils.unpack_tuple(builder, builder.extract_value(job, 3), len(arguments))
+    counts, _, *others = cgutils.unpack_tuple(builder, builder.extract_value(job, 3), len(arguments))
+    values = [counts, member, *others]
     _call(context, builder, builder.extract_value(job, 2), arguments.types, values)
     builder.ret(function_type.return_type(0))  # numba's status for "returned normally"
     return function

@@ -3,9 +3,10 @@
 A helper that has nothing to do looks for a while whether something is posted at its place, letting other threads run
 in between, and then goes to sleep. In a loop of short calls it is awake when the next one comes.
 
-What is posted is the address of a job: the address of a function that takes it, a count of the helpers that are done
-with it, and whatever the function needs. It stands on the stack of the thread that calls, which takes back what nobody
-has taken up when its own part is done, and waits for those who have: nobody sees a job that is over.
+What is posted is the address of a job: the address of a function that takes it and the number of a member, a count of
+the helpers that are done with it, and whatever the function needs. It stands on the stack of the thread that calls,
+which takes back what nobody has taken up when its own part is done, and waits for those who have: nobody sees a job
+that is over.
 """
 
 from __future__ import annotations
@@ -29,14 +30,17 @@ _LOOKS = 300
 
 
 @Kernel
-def serve(place):
-    """Do what is posted at `place`, until nothing has come for a while, or the helper is called for something else."""
+def serve(place, member):
+    """Do what is posted at `place`, until nothing has come for a while, or the helper is called for something else.
+
+    `member` is what distinguishes this helper from others, and from 0, who calls.
+    """
     looks = 0
     while (looks < _LOOKS and not atomics.look(place + _CALLED)) or not atomics.swap(place, AWAKE, ASLEEP):
         posted = atomics.look(place)
         if posted > BUSY and atomics.swap(place, posted, BUSY):
             job = posted // 8 * 8
-            _do(job)
+            _do(job, member)
             atomics.add(job + 8, 1)
             atomics.swap(place, BUSY, AWAKE)
             looks = 0
@@ -61,7 +65,7 @@ def share(n_helpers, first, n_places, job):
         for i in range(n_places):
             if left > 0 and _exchange(first + i * _PLACE_BYTES, state, _posted(job, state)):
                 left -= 1
-    _do(job)
+    _do(job, 0)
     taken = n_helpers - left
     for i in range(n_places if taken > 0 else 0):
         for state in (AWAKE, ASLEEP):
@@ -86,9 +90,9 @@ def _exchange(place, before, after):
 
 
 @merged
-def _do(job):
+def _do(job, member):
     """Call a job's function."""
-    pointers.call(pointers.load(job, 0, np.int64(0)), (job,))
+    pointers.call(pointers.load(job, 0, np.int64(0)), (job, member))
 
 
 def places(n_helpers: int) -> np.ndarray:
@@ -101,7 +105,7 @@ def places(n_helpers: int) -> np.ndarray:
 @cache
 def server() -> tuple[Any, Any]:
     """`serve` and `mark`, for Python to call."""
-    return pointers.entry_of(serve, (types.int64,)), pointers.entry_of(mark, (types.int64,) * 3)
+    return pointers.entry_of(serve, (types.int64,) * 2), pointers.entry_of(mark, (types.int64,) * 3)
 
 
 @cache

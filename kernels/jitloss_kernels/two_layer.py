@@ -15,14 +15,14 @@ ever exists. What is called score there is called hidden here.
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from . import narrow, narrow_plan, panels, rows, workers
 from .blocks import handed, reading_of, shape_of
-from .counts import finish, is_stopped, wait
+from .counts import beginning, finish, is_stopped, wait
 from .jit import Kernel, helper, merged, out_of_line
 from .memory import RESULTS, SHARED, Pool, whole_lines
 from .narrow_plan import FOLD, LANES, N_STAGES, PACK
@@ -63,10 +63,12 @@ def plan(n_rows, n_features, n_hidden, n_outputs, item_bytes, reading, trains):
     packed_at = scores_at + whole_lines(n_outputs * first.block_rows + 2 * first.panel, item_bytes)
     slopes_at = packed_at + (n_outputs * first.block_rows if trains else 0)
     gradient_at = slopes_at + (first.tile * first.block_rows if trains else 0)
+    lane_items = whole_lines(gradient_at + (n_hidden * n_outputs if trains else 0), item_bytes)
     lane_sums = whole_lines(4 * first.panel + n_hidden + n_outputs + 1, 8)
     return Plan(
         first=first._replace(
-            lane_items=whole_lines(gradient_at + (n_hidden * n_outputs if trains else 0), item_bytes),
+            lane_items=lane_items,
+            weights_at=first.n_lanes * lane_items,
             lane_sums=lane_sums,
             squares_at=RESULTS + first.n_lanes * lane_sums,
         ),
@@ -105,43 +107,42 @@ def net_loss(
     n_flops = n_rows * n_hidden * (n_features + n_outputs)
     most_threads = narrow_plan.most_threads(first) if n_flops * dtype.itemsize > _WORTH_FLOPS else 1
     n_members = workers.size(n_threads, most_threads)
-    scratch = pool.borrow(first.weights_items + first.n_lanes * first.lane_items, dtype)
-    sums = pool.borrow(first.squares_at + first.n_ranges, np.dtype(np.float64))
+    needed = narrow_plan.sizes(first)
+    scratch = pool.borrow(needed.n_items + n_members * needed.member_items, needed.n_sums, dtype)
     counts = np.zeros(narrow_plan.n_counts(first), np.int64)
     nothing = np.empty(0, dtype)
     flat = [parameters[name].reshape(-1) for name in ("W1", "b1", "W2", "b2")]
     written = [results[name].reshape(-1) if name in results else nothing for name in ("W1", "b1", "W2", "b2", "scores")]
-    options, _ = make(partial(rows.compiled, "softmax", dtype.char), dtype, 1 / max(n_rows, 1))
+    options, _ = make(rows.compiled, "softmax", dtype, 1 / max(n_rows, 1))
     arguments = (
-        counts, 0, N_STAGES, tag, sizes, handed(X, shape, chosen),
-        np.empty(0, np.int64) if y is None else y, options, 2 * decay, scratch, sums, *flat, *written,
+        counts, 0, tag, sizes, handed(X, shape, chosen),
+        np.empty(0, np.int64) if y is None else y, options, 2 * decay, scratch.items, scratch.sums, *flat, *written,
     )  # fmt: skip
     key = (type(tag).__name__, dtype.num, X.dtype.num, shape, chosen is not None)
     workers.run(run, key, n_members, arguments, 4 * n_flops)
-    total, squares = sums.item(0), sums.item(1)
+    total, squares = scratch.sums.item(0), scratch.sums.item(1)
     pool.give_back(scratch)
-    pool.give_back(sums)
     return total / max(n_rows, 1) + (decay * squares if decay else 0.0)
 
 
 @Kernel
 def run(
-    counts, first_stage, stop_stage, loss, plan, X, y, options, twice_decay, scratch, sums,
+    counts, member, loss, plan, X, y, options, twice_decay, scratch, sums,
     W1, b1, W2, b2, dW1, db1, dW2, db2, scores,
 ):  # fmt: skip
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
     first = plan.first
-    near = narrow.first_lane(counts, first)
-    for stage in range(first_stage, stop_stage):
+    near, w0 = beginning(member, first.n_lanes), narrow.weights_of(counts, first, W1, scratch)
+    for stage in range(first.first_stage, N_STAGES):
         n_tasks = narrow.tasks_of(first, stage)
         while True:
             task = narrow.claim_task(counts, first, stage, near)
             if task >= n_tasks:
                 break
             if stage == PACK:
-                panels.pack(task, first, W1, scratch)
+                panels.pack(task, first, W1, scratch, w0)
             elif stage == LANES:
-                lane(task, counts, loss, plan, X, y, options, scratch, sums, b1, W2, b2, scores)
+                lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, b1, W2, b2, scores)
                 near = task + 1
             elif plan.trains and stage == FOLD:
                 panels.fold(task, first, W1, scratch.dtype.type(twice_decay), scratch, sums, dW1)
@@ -153,11 +154,11 @@ def run(
 
 
 @merged
-def lane(task, counts, loss, plan, X, y, options, scratch, sums, b1, W2, b2, scores):
+def lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, b1, W2, b2, scores):
     """The rows of one lane, block by block."""
     first = plan.first
     start, stop = narrow.start_of(first, task), narrow.start_of(first, task + 1)
-    s0, sums0 = first.weights_items + task * first.lane_items, RESULTS + task * first.lane_sums
+    s0, sums0 = task * first.lane_items, RESULTS + task * first.lane_sums
     sums[sums0 : sums0 + first.lane_sums] = 0.0
     if plan.trains:
         scratch[s0 + plan.gradient_at : s0 + plan.gradient_at + first.n_classes * plan.n_outputs] = 0
@@ -166,7 +167,7 @@ def lane(task, counts, loss, plan, X, y, options, scratch, sums, b1, W2, b2, sco
         if is_stopped(counts):
             break
         n = min(first.block_rows, stop - row)
-        x, x0, x_row = narrow.scores(first, X, row, n, b1, scratch, s0)
+        x, x0, x_row = narrow.scores(first, X, row, n, b1, scratch, s0, w0)
         forward(plan, n, W2, b2, scratch, s0)
         if plan.trains:
             total += backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0)
@@ -276,7 +277,7 @@ def add(plan, twice_decay, scratch, sums, W2, dW2, db2):
         db2[j] = total
     decay, squares = scratch.dtype.type(twice_decay), 0.0
     for k in range(len(W2)):
-        at = first.weights_items + plan.gradient_at + k
+        at = plan.gradient_at + k
         slope = scratch[at]
         for lane in range(1, first.n_lanes):
             slope += scratch[at + lane * first.lane_items]

@@ -31,15 +31,16 @@ from .wide_plan import COPY, GRADIENTS, N_STAGES, ROWS, SCORES, TASK_FEATURES, T
 
 
 @Kernel
-def run(counts, first_stage, stop_stage, loss, plan, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
+def run(counts, member, loss, plan, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows.
 
-    Stage s is stage ``s % N_STAGES`` of block ``s // N_STAGES``; after the last block comes the end.
+    Stage s is stage ``s % N_STAGES`` of block ``s // N_STAGES``; after the last block comes the end. There is scratch
+    for as many as may come, whoever they are: it is theirs in order of arrival.
     """
-    member = claim(counts, stop_stage)  # the count after those of the stages
+    member = claim(counts, plan.n_stages)  # the count after those of the stages
     if member >= ALL_DONE:  # interrupted: there is no scratch for such a member
         return
-    for number in range(first_stage, stop_stage):
+    for number in range(plan.n_stages):
         block, stage = number // N_STAGES, number % N_STAGES
         first = block * plan.block_rows
         n = min(plan.block_rows, plan.n_rows - first)

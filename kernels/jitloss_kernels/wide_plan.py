@@ -36,6 +36,7 @@ class Plan(NamedTuple):
     n_classes: int
     block_rows: int
     n_blocks: int
+    n_stages: int  # those of each block, and the end in two
     panel: int  # classes side by side
     panel_step: int  # from panel to panel of S
     n_panels: int
@@ -89,6 +90,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt):
         n_classes=n_classes,
         block_rows=block_rows,
         n_blocks=n_blocks,
+        n_stages=n_blocks * N_STAGES + 2,
         panel=panel,
         panel_step=panel_step,
         n_panels=n_panels,
@@ -127,14 +129,9 @@ def sizes(plan):
     return Sizes(plan.member_at, plan.member_items, plan.sums_totals, 4 * plan.panel)
 
 
-def n_stages(plan):
-    """How many stages there are: those of each block, and the end in two."""
-    return plan.n_blocks * N_STAGES + 2
-
-
 def n_counts(plan):
     """How much there is to count: tasks of the stages, and who takes part."""
-    return COUNTS * (n_stages(plan) + 1)
+    return COUNTS * (plan.n_stages + 1)
 
 
 def most_threads(plan):

@@ -37,9 +37,10 @@ def run(
 ) -> None:
     """Run `kernel` on at most `n_members` threads, this one among them, but for a long call.
 
-    `key` stands for the types of the arguments; whether arrays may be written to does not count. KeyboardInterrupt, or
-    what else a signal handler raises, ends a call of `LONG_FLOPS` or more; what it has written is worth nothing then.
-    What is `alive` stays so until every helper is done with the call.
+    The first of the `arguments` are the counts, and a 0, in whose place each member gets a number of its own. `key`
+    stands for the types of them all; whether arrays may be written to does not count. KeyboardInterrupt, or what else a
+    signal handler raises, ends a call of `LONG_FLOPS` or more; what it has written is worth nothing then. What is
+    `alive` stays so until every helper is done with the call.
     """
     if n_flops >= LONG_FLOPS and _can_be_interrupted():
         _watch(_entry(kernel, key, arguments), n_members, arguments, alive)
@@ -70,7 +71,7 @@ def _watch(entry: Any, n_members: int, arguments: tuple[Any, ...], alive: Any) -
     def work(arguments: tuple[Any, ...], alive: Any) -> None:
         begun.append(None)
         try:
-            entry(*arguments)
+            entry(arguments[0], len(begun) - 1, *arguments[2:])
         finally:
             finished.append(None)
             bell.put(None)

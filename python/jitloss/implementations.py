@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import checks, reference
-from .checks import Options, Problem
+from .checks import Options, Problem, gradient_shape
 
 if TYPE_CHECKING:
     from .losses import Loss
@@ -34,12 +34,12 @@ class Implementation(NamedTuple):
 
 def choose(name: str, problem: Problem) -> Implementation:
     """The implementation called `name`, or what "auto" stands for; ValueError if it lacks an option asked for."""
-    checks.one_of("implementation", name, ("auto", *IMPLEMENTATIONS))
+    checks.one_of("implementation", name, _NAMES)
     chosen = IMPLEMENTATIONS["fused" if name == "auto" else name]
-    asked = problem.options.asked
     if chosen.options is _EVERY:  # nothing can be lacking
         return chosen
-    for option in (*sorted(asked), *(option for option in _ARGUMENTS if getattr(problem, option) is not None)):
+    given = [argument for argument in _ARGUMENTS if getattr(problem, argument) is not None]
+    for option in (*sorted(problem.options.asked), *given):
         if option not in chosen.options:
             checks.lacking(option, name, ["auto", *supporting(option)])
     return chosen
@@ -59,7 +59,7 @@ def run_numpy(loss: Loss, problem: Problem) -> Result:
         form.reference, W, X, problem.y, problem.decay, problem.wrt, bias,
         given.sample_weight, given.class_weight, given.reduction, form.settings(given),
     )  # fmt: skip
-    return value, [deliver(g, out) for g, out in zip(gradients, problem.out, strict=True)]
+    return value, delivered(gradients, problem.out)
 
 
 def run_loop(loss: Loss, problem: Problem) -> Result:
@@ -78,7 +78,7 @@ def run_loop(loss: Loss, problem: Problem) -> Result:
             value += problem.decay * np.square(W, dtype=np.float64).sum()
             dW = dW + 2 * problem.decay * W if len(dW) else dW
     gradients = [dW if name == "W" else dX for name in problem.wrt]
-    return float(value), [deliver(g, out) for g, out in zip(gradients, problem.out, strict=True)]
+    return float(value), delivered(gradients, problem.out)
 
 
 def run_jit(loss: Loss, problem: Problem) -> Result:
@@ -90,14 +90,14 @@ def run_jit(loss: Loss, problem: Problem) -> Result:
     made = gradient_arrays(problem)
     dW, dX = made.get("W"), made.get("X")
     value = lanes.linear_loss(loss.name, W, X, y, problem.decay, dW, dX, problem.n_threads)
-    return value, [deliver(made[name], out) for name, out in zip(problem.wrt, problem.out, strict=True)]
+    return value, delivered(list(made.values()), problem.out)
 
 
 def run_fused(loss: Loss, problem: Problem) -> Result:
     """Register tiles over blocks of rows, X read once."""
     made = gradient_arrays(problem)
     value = fused_loss(problem, block_input(problem.X, problem.dtype), made)
-    return value, [deliver(made[name], out) for name, out in zip(problem.wrt, problem.out, strict=True)]
+    return value, delivered(list(made.values()), problem.out)
 
 
 def fused_loss(
@@ -148,6 +148,7 @@ IMPLEMENTATIONS = {
         Implementation("fused", "tiles in registers, X read once", run_fused, _EVERY),
     )
 }
+_NAMES = ("auto", *IMPLEMENTATIONS)
 
 
 def fit(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
@@ -194,19 +195,21 @@ def block_input(X: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
 
 
 def gradient_arrays(problem: Problem) -> dict[str, np.ndarray]:
-    """An array for each gradient that is wanted: the caller's where kernels can write to it."""
-    made = {}
-    for name, out in zip(problem.wrt, problem.out, strict=True):
-        usable = out is not None and out.flags.carray
-        shape = checks.gradient_shape(name, problem.W, problem.X)
-        made[name] = np.asarray(out) if usable else np.empty(shape, problem.dtype)
-    return made
+    """An array for each gradient that is wanted, in their order: the caller's where kernels can write to it."""
+    W, X, out, dtype = problem.W, problem.X, problem.out, problem.dtype
+    if out is None:
+        return {name: np.empty(gradient_shape(name, W, X), dtype) for name in problem.wrt}
+    return {
+        name: np.asarray(place) if place.flags.carray else np.empty(place.shape, dtype)
+        for name, place in zip(problem.wrt, out, strict=True)
+    }
 
 
-def deliver(gradient: np.ndarray, out: np.ndarray | None) -> np.ndarray:
-    """The gradient itself, or the caller's array with the gradient in it."""
-    if out is None or out is gradient:
-        return gradient
-    if not np.may_share_memory(out, gradient):  # else the kernel has written into `out` already
-        out[...] = gradient
-    return out
+def delivered(gradients: list[np.ndarray], out: tuple[np.ndarray, ...] | None) -> list[np.ndarray]:
+    """The gradients themselves, or the caller's arrays with the gradients in them."""
+    if out is None:
+        return gradients
+    for place, gradient in zip(out, gradients, strict=True):
+        if not np.may_share_memory(place, gradient):  # else the kernel has written there already
+            place[...] = gradient
+    return list(out)

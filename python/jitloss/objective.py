@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from . import checks
 from .checks import Asked, Problem
-from .implementations import block_input, fused_loss
+from .implementations import block_input, fused_loss, gradient_arrays
 from .losses import LOSSES, Out
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -161,14 +161,11 @@ class Objective:
             With an intercept.
         """
         problem = self._problem(W, b, out)
-        made = {}
-        for name, given in zip(problem.wrt, problem.out, strict=True):
-            if given is not None and not given.flags.carray:
+        for name, given in zip(problem.wrt, problem.out or (), strict=False):
+            if not given.flags.carray:
                 raise ValueError(f"out for d{name} is not contiguous: expected an array in C order")
-            shape = checks.gradient_shape(name, problem.W, problem.X)
-            made[name] = np.empty(shape, problem.dtype) if given is None else np.asarray(given)
-        loss = self._evaluate(problem, made)
-        return (loss, *(made[n] if o is None else o for n, o in zip(problem.wrt, problem.out, strict=True)))
+        made = gradient_arrays(problem)
+        return (self._evaluate(problem, made), *(problem.out or made.values()))
 
     def batch(self, indices: ArrayLike) -> Objective:
         """The same objective on some of the samples, in any order, repeated or not; their rows of X are not copied.
@@ -204,7 +201,7 @@ class Objective:
         inputs = {"W": weights, "X": self._X, "y": self._y} | ({} if bias is None else {"b": bias})
         return Problem(
             weights, self._X, self._y, bias, self._options, dtype, self._decay, names,
-            checks.outputs(out, names, inputs, dtype), self._n_threads,
+            None if out is None else checks.outputs(out, names, inputs, dtype), self._n_threads,
         )  # fmt: skip
 
     def _evaluate(self, problem: Problem, made: dict[str, np.ndarray]) -> float:

@@ -35,7 +35,7 @@ class Problem(NamedTuple):
     dtype: np.dtype[Any]  # the compute dtype, float32 or float64
     decay: float  # reg_scale * reg
     wrt: tuple[str, ...]
-    out: tuple[np.ndarray | None, ...]  # one for each of wrt; None: make a new array
+    out: tuple[np.ndarray, ...] | None  # one for each of wrt; None: make new arrays
     n_threads: int | None
 
 
@@ -66,9 +66,8 @@ def problem(
     shrinking = decay(reg, reg_scale)
     if shrinking and chosen.reduction == "none":
         raise ValueError(f"reg is {reg} with reduction='none': expected 0, for it belongs to no single sample")
-    places: tuple[np.ndarray | None, ...] = (None,) * len(names)
     if out is not None:
         weights = {"bias": bias, "sample_weight": asked.sample_weight, "class_weight": asked.class_weight}
         read = {"W": W, "X": X, "y": given} | {k: v for k, v in weights.items() if isinstance(v, np.ndarray)}
-        places = outputs(out, names, read, dtype)
-    return Problem(W, X, own, bias, chosen, dtype, shrinking, names, places, threads(n_threads))
+        out = outputs(out, names, read, dtype)
+    return Problem(W, X, own, bias, chosen, dtype, shrinking, names, out, threads(n_threads))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arrays import in_range, vector
+from .arrays import in_range, largest_bits, vector
 from .scalars import factor, index, one_of
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -63,21 +63,18 @@ def options(given: Asked, forms: Collection[str], y: np.ndarray, n_classes: int)
         weights = kept.astype(np.float64) if weights is None else np.multiply(weights, kept, out=weights)
     in_range(own, n_classes)
     per_class = None if given.class_weight is None else class_weights(given.class_weight, n_classes)
-    normaliser = _sum(own, weights, per_class, kept)
-    asked = _asked(given, form != default, margin, power, smoothing, reduction)
+    normaliser = _sum(own, weights, per_class, kept)  # which has to be right whether it is needed or not
     normaliser = normaliser if reduction == "mean" else 1.0
+    asked = _asked(
+        form != default, margin != 1, power != 1, smoothing != 0,
+        given.sample_weight is not None, given.class_weight is not None, kept is not None, reduction != "mean",
+    )  # fmt: skip
     return own, Options(form, margin, power, smoothing, weights, per_class, reduction, normaliser, asked)
 
 
-def _asked(
-    given: Asked, multiclass: bool, margin: float, power: int, smoothing: float, reduction: str
-) -> frozenset[str]:
-    """The names of the options that ask for something: one written out with its default does not."""
-    asks = Asked(
-        multiclass, margin != 1, power != 1, smoothing != 0,
-        given.sample_weight is not None, given.class_weight is not None, given.ignore_index is not None,
-        reduction != "mean",
-    )  # fmt: skip
+@cache
+def _asked(*asks: bool) -> frozenset[str]:
+    """The names of the options that ask for something, which is said for each: a default written out asks nothing."""
     return frozenset(compress(OPTIONS, asks))
 
 
@@ -139,7 +136,7 @@ _INFINITY = int(np.array(np.inf).view(np.uint64))
 def _weights(name: str, given: np.ndarray) -> np.ndarray:
     weights = np.array(given, np.float64)
     # Read as whole numbers, nothing negative, infinite or NaN is below infinity; of what is right, -0.0 alone is not.
-    if weights.size and not np.maximum.reduce(weights.view(np.uint64)) < _INFINITY:
+    if weights.size and not largest_bits(weights) < _INFINITY:
         right = (weights >= 0) & (weights < np.inf)
         if not right.all():
             first = int(np.flatnonzero(~right)[0])

@@ -34,10 +34,8 @@ def gradient_names(wrt: Any, biased: bool) -> tuple[str, ...]:
 
 def outputs(
     out: Any, wrt: tuple[str, ...], inputs: dict[str, np.ndarray], dtype: np.dtype[Any]
-) -> tuple[np.ndarray | None, ...]:
-    """`out` as one array (or None) for each gradient, each fit to be written to."""
-    if out is None:
-        return (None,) * len(wrt)
+) -> tuple[np.ndarray, ...]:
+    """`out` as one array for each gradient, each fit to be written to."""
     given = (out,) if isinstance(out, np.ndarray) else out
     plain = isinstance(given, (tuple, list)) and all(isinstance(item, np.ndarray) for item in given)
     if not plain or any(isinstance(item, np.ma.MaskedArray) for item in given):

@@ -12,7 +12,7 @@ import numpy as np
 
 def factor(name: str, value: Any) -> float:
     """A finite number of at least 0."""
-    number = _number(name, value)
+    number = value if type(value) is float else _number(name, value)
     if not 0.0 <= number < math.inf:  # NaN fails both
         raise ValueError(f"{name} is {number}: expected a finite number of at least 0")
     return number
@@ -20,12 +20,11 @@ def factor(name: str, value: Any) -> float:
 
 def decay(reg: Any, reg_scale: Any) -> float:
     """The factor on the sum of the squared weights."""
-    return factor("reg_scale * reg", factor("reg_scale", reg_scale) * factor("reg", reg))
+    product = factor("reg_scale", reg_scale) * factor("reg", reg)
+    return product if product < math.inf else factor("reg_scale * reg", product)
 
 
 def _number(name: str, value: Any) -> float:
-    if type(value) is float:
-        return value
     scalar = value.item() if isinstance(value, (np.ndarray, np.generic)) and np.ndim(value) == 0 else value
     if isinstance(scalar, bool) or not isinstance(scalar, (int, float)):
         raise TypeError(f"{name} is {value!r}: expected a number")
