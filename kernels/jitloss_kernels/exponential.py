@@ -16,8 +16,9 @@ from numba.extending import intrinsic, overload
 from .jit import EXACT, in_line
 
 _LOG2_E = 1.4426950408889634
+LOG2_PARTS = (6.93147180369123816490e-01, 1.90821492927058770002e-10)
 # Lowest x with a normal result, upper and lower part of log 2.
-_FLOAT64 = (-708.3964185322641, 6.93147180369123816490e-01, 1.90821492927058770002e-10)
+_FLOAT64 = (-708.3964185322641, *LOG2_PARTS)
 _FLOAT32 = (np.float32(-87.33654), np.float32(0.693145752), np.float32(1.42860677e-6))
 
 

@@ -2,6 +2,8 @@
 
 The four functions without an underscore are all that a loss of ``rows`` has to do with options. Compiled for PLAIN
 options they leave out everything that weighs, and take half as long to compile. Arguments are those of ``rows``.
+
+Where all lanes are samples loops have a length that is known when they are compiled: they are made of whole vectors.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import numpy as np
 from numba.extending import overload
 
 from .jit import merged
+from .logarithm import log_from_one
 from .options import PLAIN
 from .pointers import given, load, store
 
@@ -85,7 +88,7 @@ def subtract_targets(options, s, s0, step, n_rows, one_sample, n, part, total, l
     if not options.plain:
         if options.base_sum != 0:
             _subtract_base(s, s0, step, n_rows, one_sample, options.base, part, lanes)
-        for i in range(n):
+        for i in range(lanes):
             part[lanes + i] *= part.dtype.type(total[3 * lanes + i])
 
 
@@ -101,7 +104,10 @@ def _take_weights(y, first, n, weights, hits, total, lanes):
     """The weight of each sample of a strip, and what it counts towards its label."""
     for i in range(2 * lanes):
         total[2 * lanes + i] = 1.0
-    if given(weights):
+    if given(weights) and n == lanes:
+        for i in range(lanes):
+            total[2 * lanes + i] = load(weights, first + i, 0.0)
+    elif given(weights):
         for i in range(n):
             total[2 * lanes + i] = load(weights, first + i, 0.0)
     if given(hits):
@@ -116,8 +122,12 @@ def _add_hinges(n, scale, part, total, lanes):
     The score of a label, still in `part`, is no answer if it is infinite: 0 times infinity is NaN.
     """
     loss = 0.0
-    for i in range(n):
-        loss += total[i] + 0.0 * np.float64(part[i])
+    if n == lanes:
+        for i in range(lanes):
+            loss += total[i] + 0.0 * np.float64(part[i])
+    else:
+        for i in range(n):
+            loss += total[i] + 0.0 * np.float64(part[i])
     for i in range(lanes):
         part[lanes + i] = scale
     total[0], total[1] = loss, 0.0
@@ -128,11 +138,10 @@ def _weigh_hinges(one_sample, n, scale, part, total, lanes):
     """Weigh the losses of an SVM; factors on its slopes go to the second half of `part`."""
     missed = 0.0
     for i in range(lanes):
-        part[lanes + i] = 0
-    for i in range(n):
-        factor, found = total[2 * lanes + i] * total[3 * lanes + i], total[i] + 0.0 * np.float64(part[i])
+        factor = total[2 * lanes + i] * total[3 * lanes + i] if i < n else 0.0
+        found = total[i] + 0.0 * np.float64(part[i])
         total[lanes + i] = factor * found if factor != 0 else 0.0
-        missed += factor == 0 and found != found
+        missed += 1.0 if factor == 0 and found != found and i < n else 0.0
         part[lanes + i] = factor * scale
     if one_sample:
         for i in range(1, lanes):
@@ -165,9 +174,14 @@ def _add_logarithms(n, scale, part, total, lanes):
     """The loss of a strip whose samples all weigh 1; factors on exponentials, and on onehot(y), go to `part`."""
     # One logarithm for all: a sum lies between 1 and C, so no product of a strip's leaves the range of float64.
     loss, product = 0.0, 1.0
-    for i in range(n):
-        loss += np.float64(part[i] - part[lanes + i])
-        product *= total[i]
+    if n == lanes:
+        for i in range(lanes):
+            loss += np.float64(part[i] - part[lanes + i])
+            product *= total[i]
+    else:
+        for i in range(n):
+            loss += np.float64(part[i] - part[lanes + i])
+            product *= total[i]
     for i in range(lanes):
         part[i] = scale / total[i]
         part[lanes + i] = scale
@@ -181,14 +195,12 @@ def _weigh_logarithms(one_sample, n, scale, base_sum, part, total, lanes):
     Σ_c t_c goes with the logarithm, and with the probabilities.
     """
     missed = 0.0
-    for i in range(n, lanes):
-        part[i] = part[lanes + i] = 0
-    for i in range(n):
+    for i in range(lanes):
         targets = total[3 * lanes + i] + base_sum
-        weight = total[2 * lanes + i] if targets != 0 else 0.0
-        found = total[lanes + i] + targets * log(total[i])
+        weight = total[2 * lanes + i] if targets != 0 and i < n else 0.0
+        found = total[lanes + i] + targets * log_from_one(total[i])
         total[lanes + i] = weight * found if weight != 0 else 0.0
-        missed += weight == 0 and found != found
+        missed += 1.0 if weight == 0 and found != found and i < n else 0.0
         part[i] = weight * scale * targets / total[i] if weight != 0 else 0.0
         part[lanes + i] = weight * scale
     if one_sample:
@@ -210,8 +222,8 @@ def _clear_weightless(s, s0, step, n_rows, part, lanes):
 def _hand_out(first, n, losses, item, total, lanes):
     """Add up a strip's losses; each goes to its place if that is asked for."""
     loss = 0.0
-    for i in range(n):
-        loss += total[lanes + i]
+    for i in range(lanes):
+        loss += total[lanes + i]  # 0 where there is no sample
     if given(losses):
         for i in range(n):
             store(losses, first + i, item(total[lanes + i]))
