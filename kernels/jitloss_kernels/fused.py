@@ -18,6 +18,8 @@ from .blocks import handed, reading_of, shape_of
 from .jit import Kernel
 from .memory import SHARED, Pool
 from .options import Options, make
+from .records import handed as handed_plan
+from .records import record
 from .rows import SCORE_FLOPS, compiled
 from .rows import tag as tag_of
 
@@ -37,7 +39,8 @@ class Setup(NamedTuple):
     kernel: Kernel
     key: tuple[Hashable, ...]  # stands for the types of the kernel's arguments
     loss: Any  # its tag
-    plan: Any
+    given: Any  # the plan, as the kernel is given it
+    record: np.ndarray  # where it lies
     n_counts: int
     n_items: int  # scratch for all threads together, and for each; then float64 sums likewise
     member_items: int
@@ -82,10 +85,10 @@ def linear_loss(
     db = gradients.get("b", nothing)
     dX = gradients["X"].reshape(-1) if "X" in gradients else nothing
     arguments = (
-        counts, 0, task.loss, task.plan, W.reshape(-1), handed(X, shape, rows), y,
+        counts, 0, task.loss, task.given, W.reshape(-1), handed(X, shape, rows), y,
         nothing if bias is None else bias, options, 2 * decay, scratch.items, scratch.sums, dW, db, dX,
     )  # fmt: skip
-    workers.run(task.kernel, task.key, n_members, arguments, task.n_flops, arrays)
+    workers.run(task.kernel, task.key, n_members, arguments, task.n_flops, (arrays, task))
     total, squares = scratch.sums.item(0), scratch.sums.item(1)
     pool.give_back(scratch)
     return total, decay * squares if decay else 0.0  # not 0 · infinity
@@ -114,12 +117,13 @@ def setup(
     """How a problem is solved."""
     kernel, way = way_of(n_rows, n_features, n_classes, dtype.itemsize)
     plan = way.plan(n_rows, n_features, n_classes, dtype.itemsize, reading_of(x_shape, x_dtype, dtype), wrt)
-    tag = tag_of(loss)
+    tag, recorded = tag_of(loss), record(plan)
     return Setup(
         kernel=kernel,
         key=(type(tag).__name__, dtype.num, x_dtype.num, x_shape, chosen),
         loss=tag,
-        plan=plan,
+        given=handed_plan(plan, recorded),
+        record=recorded,
         n_counts=way.n_counts(plan),
         **way.sizes(plan)._asdict(),
         most_threads=way.most_threads(plan) if worth_threads(n_rows, n_features, n_classes, dtype.itemsize) else 1,

@@ -26,8 +26,13 @@ REORDER = frozenset({"reassoc", "contract", "nsz"})
 
 # Division by zero follows IEEE 754 instead of raising: nothing useful can be raised out of a parallel loop.
 # nogil lets other Python threads run meanwhile. Bounds are checked where NUMBA_BOUNDSCHECK=1 asks for it.
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(REORDER)}
-
+# What numba makes besides, so that C can call a function, nobody here calls.
+OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": set(REORDER),
+    "no_cfunc_wrapper": True,
+}
 
 # Nothing is reordered: for arithmetic whose rounding errors cancel on purpose.
 EXACT = OPTIONS | {"fastmath": {"contract"}}

@@ -22,7 +22,7 @@ from .blocks import flat, is_converted, read, where
 from .counts import ALL_DONE, beginning, claim, claim_near, finish, is_stopped, wait
 from .jit import Kernel, helper, merged
 from .memory import RESULTS
-from .narrow_plan import ADD, FOLD, LANE_COUNTS, LANES, N_STAGES, PACK
+from .narrow_plan import ADD, FOLD, LANE_COUNTS, LANES, N_STAGES, PACK, opened
 from .options import weightless
 from .panels import fold, pack, place_of
 from .rows import SAMPLES
@@ -31,8 +31,9 @@ from .tiles import converting_dot_tile, dot_tile, outer_tile
 
 
 @Kernel
-def run(counts, member, loss, plan, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
+def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
+    plan = opened(given)
     near, w0 = beginning(member, plan.n_lanes), weights_of(counts, plan, W, scratch)
     for stage in range(plan.first_stage, N_STAGES):
         n_tasks = tasks_of(plan, stage)

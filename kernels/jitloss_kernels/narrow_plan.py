@@ -9,6 +9,7 @@ from . import moves, tiles
 from .blocks import COPIED, DIRECT
 from .counts import COUNTS
 from .memory import RESULTS, Sizes, row_items, whole_lines
+from .records import opener
 from .rows import SCORE_FLOPS
 from .shapes import panel_items, tallest, vector_items
 
@@ -73,6 +74,9 @@ class Plan(NamedTuple):
     converting_tile: int  # 0 where nothing is converted
     outer_tile: int
     transpose_tile: int
+
+
+opened = opener(Plan)
 
 
 def lane_count(n_rows, n_features, n_classes, item_bytes, cut=Cut()):  # noqa: B008  (a tuple of numbers)

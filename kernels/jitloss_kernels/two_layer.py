@@ -27,6 +27,8 @@ from .jit import Kernel, helper, merged, out_of_line
 from .memory import RESULTS, SHARED, Pool, whole_lines
 from .narrow_plan import FOLD, LANES, N_STAGES, PACK
 from .options import make
+from .records import handed as handed_plan
+from .records import opener, record
 from .rows import SAMPLES
 from .rows import rows as rows_of_strip
 from .rows import tag as tag_of
@@ -49,6 +51,9 @@ class Plan(NamedTuple):
     gradient_at: int  # dW2
     group: int  # outputs of a tile
     trains: bool  # else the scores are all that is wanted
+
+
+opened = opener(Plan)
 
 
 @lru_cache
@@ -107,7 +112,7 @@ def net_loss(
     n_flops = n_rows * n_hidden * (n_features + n_outputs)
     most_threads = narrow_plan.most_threads(first) if n_flops * dtype.itemsize > _WORTH_FLOPS else 1
     n_members = workers.size(n_threads, most_threads)
-    needed = narrow_plan.sizes(first)
+    needed, recorded = narrow_plan.sizes(first), record(sizes)
     scratch = pool.borrow(needed.n_items + n_members * needed.member_items, needed.n_sums, dtype)
     counts = np.zeros(narrow_plan.n_counts(first), np.int64)
     nothing = np.empty(0, dtype)
@@ -115,11 +120,11 @@ def net_loss(
     written = [results[name].reshape(-1) if name in results else nothing for name in ("W1", "b1", "W2", "b2", "scores")]
     options, _ = make(rows.compiled, "softmax", dtype, 1 / max(n_rows, 1))
     arguments = (
-        counts, 0, tag, sizes, handed(X, shape, chosen),
+        counts, 0, tag, handed_plan(sizes, recorded), handed(X, shape, chosen),
         np.empty(0, np.int64) if y is None else y, options, 2 * decay, scratch.items, scratch.sums, *flat, *written,
     )  # fmt: skip
     key = (type(tag).__name__, dtype.num, X.dtype.num, shape, chosen is not None)
-    workers.run(run, key, n_members, arguments, 4 * n_flops)
+    workers.run(run, key, n_members, arguments, 4 * n_flops, recorded)
     total, squares = scratch.sums.item(0), scratch.sums.item(1)
     pool.give_back(scratch)
     return total / max(n_rows, 1) + (decay * squares if decay else 0.0)
@@ -127,10 +132,11 @@ def net_loss(
 
 @Kernel
 def run(
-    counts, member, loss, plan, X, y, options, twice_decay, scratch, sums,
+    counts, member, loss, given, X, y, options, twice_decay, scratch, sums,
     W1, b1, W2, b2, dW1, db1, dW2, db2, scores,
 ):  # fmt: skip
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
+    plan = opened(given)
     first = plan.first
     near, w0 = beginning(member, first.n_lanes), narrow.weights_of(counts, first, W1, scratch)
     for stage in range(first.first_stage, N_STAGES):

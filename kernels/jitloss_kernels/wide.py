@@ -27,16 +27,17 @@ from .options import weightless
 from .rows import CLASSES
 from .rows import rows as rows_of_strip
 from .tiles import outer_tile
-from .wide_plan import COPY, GRADIENTS, N_STAGES, ROWS, SCORES, TASK_FEATURES, TASK_ROWS
+from .wide_plan import COPY, GRADIENTS, N_STAGES, ROWS, SCORES, TASK_FEATURES, TASK_ROWS, opened
 
 
 @Kernel
-def run(counts, member, loss, plan, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
+def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows.
 
     Stage s is stage ``s % N_STAGES`` of block ``s // N_STAGES``; after the last block comes the end. There is scratch
     for as many as may come, whoever they are: it is theirs in order of arrival.
     """
+    plan = opened(given)
     member = claim(counts, plan.n_stages)  # the count after those of the stages
     if member >= ALL_DONE:  # interrupted: there is no scratch for such a member
         return

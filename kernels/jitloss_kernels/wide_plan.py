@@ -9,6 +9,7 @@ from . import moves, tiles
 from .blocks import DIRECT
 from .counts import COUNTS
 from .memory import RESULTS, Sizes, row_items, whole_lines
+from .records import opener
 from .shapes import panel_items, tallest
 
 COPY, SCORES, ROWS, GRADIENTS, N_STAGES = range(5)
@@ -61,6 +62,9 @@ class Plan(NamedTuple):
     want_x: bool
     outer_tile: int  # addresses of what is compiled
     copy_tile: int
+
+
+opened = opener(Plan)
 
 
 @lru_cache
