@@ -23,6 +23,12 @@ def claim(counts, stage):
     return _add(counts, COUNTS * stage, 1)
 
 
+@merged
+def count(counts, at):
+    """How often this was asked before of the count at `at`."""
+    return _add(counts, at, 1)
+
+
 @helper
 def claim_near(counts, at, n, near):
     """The first of `n` tasks that nobody has, from `near` on and round; n if there is none.

@@ -4,7 +4,7 @@
 
     pack    W in panels of features, all classes of a group side by side            tasks: ranges of features
     lanes   block of rows (in L2) → scores → losses, dscores → dW, db, dX           tasks: lanes of rows
-    fold    dW = Σ lanes + regulariser, in lane order                               tasks: ranges of features
+    fold    dW = Σ pairs of lanes + regulariser, in their order                     tasks: ranges of features
     add     losses, db, W²: sums of sums                                            one task
 
 Vectors run along the features in both products, so no lane of a register is wasted on C = 2, 3 or 10; in the row stage
@@ -24,7 +24,7 @@ from .jit import Kernel, helper, merged
 from .memory import RESULTS
 from .narrow_plan import ADD, FOLD, LANE_COUNTS, LANES, N_STAGES, PACK, opened
 from .options import weightless
-from .panels import fold, pack, place_of
+from .panels import fold, join, pack, place_of
 from .rows import SAMPLES
 from .rows import rows as rows_of_strip
 from .tiles import converting_dot_tile, dot_tile, outer_tile
@@ -45,6 +45,7 @@ def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratc
                 pack(task, plan, W, scratch, w0)
             elif stage == LANES:
                 lane(task, counts, loss, plan, X, y, bias, options, scratch, w0, sums, dX)
+                join(task, counts, plan, scratch)
                 near = task + 1
             elif stage == FOLD:
                 fold(task, plan, W, scratch.dtype.type(twice_decay), scratch, sums, dW)

@@ -14,7 +14,7 @@ from .rows import SCORE_FLOPS
 from .shapes import panel_items, tallest, vector_items
 
 PACK, LANES, FOLD, ADD, N_STAGES = range(5)
-# Where the counts of the lanes begin: after those of the stages, and of who takes part.
+# Where the counts of the lanes begin, and after them those of the pairs: after the stages', and who takes part.
 LANE_COUNTS = COUNTS * (N_STAGES + 1)
 # A lane is worth its fold from about this many flops on.
 _LANE_FLOPS = 1 << 19
@@ -152,8 +152,8 @@ def sizes(plan):
 
 
 def n_counts(plan):
-    """How much there is to count: lanes are claimed one by one."""
-    return LANE_COUNTS + plan.n_lanes
+    """How much there is to count: lanes are claimed one by one, and meet in pairs."""
+    return LANE_COUNTS + plan.n_lanes + plan.n_lanes // 2
 
 
 def most_threads(plan):

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from .counts import count
 from .jit import helper, merged
 from .moves import transpose_tile
-from .narrow_plan import TASK_FEATURES
+from .narrow_plan import LANE_COUNTS, TASK_FEATURES
 from .shapes import panel_items
 
 
@@ -34,9 +35,23 @@ def pack(task, plan, W, scratch, w0):
             transpose_tile(plan.transpose_tile, W, k * c + group, c, n, height, scratch, at, panel, True)
 
 
+@helper
+def join(lane, counts, plan, scratch):
+    """Add up the gradients of two lanes that follow each other, when the second of them is finished.
+
+    Most often one thread has done both, and has them in its cache; from there others will fetch half as much.
+    """
+    first = lane // 2 * 2
+    if plan.want_w and first + 1 < plan.n_lanes and count(counts, LANE_COUNTS + plan.n_lanes + lane // 2) == 1:
+        n, at = plan.n_classes * plan.width, first * plan.lane_items + plan.gradient_at
+        total, other = scratch[at : at + n], scratch[at + plan.lane_items : at + plan.lane_items + n]
+        for i in range(n):
+            total[i] += other[i]
+
+
 @merged
 def fold(task, plan, W, twice_decay, scratch, sums, dW):
-    """dW = Σ lanes + 2 · decay · W for a range of features, lane after lane; and the range's sum of W²."""
+    """dW = Σ lanes + 2 · decay · W for a range of features, pair after pair; and the range's sum of W²."""
     c, start = plan.n_classes, task * TASK_FEATURES
     stop = min(start + TASK_FEATURES, plan.n_features)
     if plan.want_w:
@@ -55,15 +70,15 @@ def fold(task, plan, W, twice_decay, scratch, sums, dW):
 
 @merged
 def _fold_lanes(plan, start, stop, scratch, dW):
-    """dW = Σ lanes, from panels of features to one column a class."""
+    """dW = Σ pairs of lanes, from panels of features to one column a class."""
     c, panel = plan.n_classes, panel_items(scratch.itemsize)
     for group in range(0, c, plan.group):
         height = min(plan.group, c - group)
         for k in range(start, stop, panel):
             at = plan.gradient_at + place_of(plan, group, k)
             total = scratch[at : at + panel * height]
-            for _ in range(1, plan.n_lanes):
-                at += plan.lane_items
+            for _ in range(2, plan.n_lanes, 2):
+                at += 2 * plan.lane_items
                 other = scratch[at : at + panel * height]
                 for i in range(len(total)):
                     total[i] += other[i]

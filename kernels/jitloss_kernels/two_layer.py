@@ -5,7 +5,7 @@
     pack    W1 in panels of features                                                     tasks: ranges of features
     lanes   block → hidden = relu(X W1 + b1) → scores = hidden W2 + b2 → losses, dscores
                   → dW2, db2, dhidden → dW1, db1                                         tasks: lanes of rows
-    fold    dW1 = Σ lanes + regulariser, in lane order                                   tasks: ranges of features
+    fold    dW1 = Σ pairs of lanes + regulariser, in their order                         tasks: ranges of features
     add     losses, db1, db2, dW2, W²: sums of sums                                      one task
 
 The first layer is a ``narrow`` problem whose classes are the hidden units, with another layer in place of a row loss.
@@ -149,6 +149,7 @@ def run(
                 panels.pack(task, first, W1, scratch, w0)
             elif stage == LANES:
                 lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, b1, W2, b2, scores)
+                panels.join(task, counts, first, scratch)
                 near = task + 1
             elif plan.trains and stage == FOLD:
                 panels.fold(task, first, W1, scratch.dtype.type(twice_decay), scratch, sums, dW1)
