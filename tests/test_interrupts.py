@@ -163,3 +163,48 @@ def test_a_long_call_is_over_though_a_helper_is_kept_busy_by_others():
         """,
         NUMBA_NUM_THREADS="2",
     )
+
+
+@needs_jit
+@pytest.mark.parametrize(
+    ("pool", "call"),
+    [
+        ("memory.SHARED", "jitloss.softmax_loss(*problem)"),
+        ("memory.SHARED", "jitloss.softmax_loss(np.ones((40, 700)), *problem[1:])"),
+        ("net._pool", "net.loss(*problem[1:])"),
+    ],
+    ids=["narrow", "wide", "net"],
+)
+def test_a_helper_that_comes_late_leaves_the_scratch_alone(pool, call):
+    """When the call is over its scratch is somebody else's, whoever has not come yet."""
+    check_in_fresh_process(
+        f"""
+        import threading, time
+        import numpy as np
+        import jitloss
+        from jitloss_kernels import helpers, memory, posts, workers
+        from problems import make
+        problem = make((3000, 40, 10))
+        net = jitloss.TwoLayerNet(40, 12, 10, rng=0)
+        {call}  # compiled
+        workers.LONG_FLOPS = 1
+        busy, free, late = threading.Event(), threading.Event(), threading.Event()
+        def keep():
+            busy.set()
+            free.wait()
+        team = helpers.team()
+        team.hire(2)
+        team.call(1, keep, ())
+        busy.wait()
+        {call}
+        scratch = [one.items for kept in {pool}._kept.values() for one in kept]
+        assert scratch
+        for items in scratch:
+            items[:] = 12345
+        free.set()
+        team._bells[0].put((late.set, ()))
+        assert late.wait(10)
+        assert all((items == 12345).all() for items in scratch)
+        """,
+        NUMBA_NUM_THREADS="2",
+    )

@@ -33,7 +33,7 @@ class Sizes(NamedTuple):
 
 # A short call takes less time than its scratch does to be made, page by page. Arrays of up to so many bytes are kept
 # for the next one: by dtype, and by length rounded up to a power of two; two of each, for calls at the same time.
-_SHORT = 4 << 20
+_SHORT = 8 << 20
 _SHORTEST = 1 << 12
 _MOST_KEPT = 2
 _LARGE = 0  # stands for all other lengths

@@ -2,7 +2,8 @@
 
 ::
 
-    pack    W in panels of features, all classes of a group side by side            tasks: ranges of features
+    pack    W in panels of features, all classes of a group side by side;           tasks: ranges of features
+            a small W is packed by every thread for itself instead
     lanes   block of rows (in L2) → scores → losses, dscores → dW, db, dX           tasks: lanes of rows
     fold    dW = Σ pairs of lanes + regulariser, in their order                     tasks: ranges of features
     add     losses, db, W²: sums of sums                                            one task
@@ -34,7 +35,7 @@ from .tiles import converting_dot_tile, dot_tile, outer_tile
 def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
     plan = opened(given)
-    near, w0 = beginning(member, plan.n_lanes), weights_of(counts, plan, W, scratch)
+    near, w0 = beginning(member, plan.n_lanes), weights_of(plan)
     for stage in range(plan.first_stage, N_STAGES):
         n_tasks = tasks_of(plan, stage)
         while True:
@@ -44,6 +45,8 @@ def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratc
             if stage == PACK:
                 pack(task, plan, W, scratch, w0)
             elif stage == LANES:
+                if w0 < 0:
+                    w0 = pack_alone(counts, plan, W, scratch)
                 lane(task, counts, loss, plan, X, y, bias, options, scratch, w0, sums, dX)
                 join(task, counts, plan, scratch)
                 near = task + 1
@@ -55,17 +58,24 @@ def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratc
         wait(counts, stage, n_tasks)
 
 
+@merged
+def weights_of(plan):
+    """Where W in panels is, if it is one for all; or less than 0."""
+    return plan.weights_at if plan.first_stage == PACK else -1
+
+
 @helper
-def weights_of(counts, plan, W, scratch):
-    """Where W in panels is for this member: one for all to pack, or one that it has now packed alone.
+def pack_alone(counts, plan, W, scratch):
+    """Pack W for the member at hand; returns where it is.
 
     If W is not large, that takes less time than to bring what others have packed from their caches, and their copy of
-    the last call's out of this one.
+    the last call's out of this one. Only who has a lane to do may pack: a call is over when all lanes are, and then its
+    scratch is somebody else's.
     """
-    member = claim(counts, N_STAGES)
-    if plan.first_stage == PACK or member >= ALL_DONE:  # interrupted: there is nothing left to do
+    arrival = claim(counts, N_STAGES)
+    if arrival >= ALL_DONE:  # interrupted: what is computed now is worth nothing
         return plan.weights_at
-    w0 = plan.weights_at + member * plan.weights_items
+    w0 = plan.weights_at + arrival * plan.weights_items
     for task in range(plan.n_ranges):
         pack(task, plan, W, scratch, w0)
     return w0

@@ -7,7 +7,7 @@ name: for plans of thirty numbers it takes half a second longer to compile a ker
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, get_type_hints
 
 import numpy as np
@@ -28,7 +28,7 @@ def opener(plan: type) -> Callable[[Any], Any]:
 
     @intrinsic
     def open_(typingctx, given):
-        return Record(plan)(types.int64), lambda context, builder, signature, arguments: arguments[0]
+        return PlanType(plan)(types.int64), lambda context, builder, signature, arguments: arguments[0]
 
     overload(opened)(lambda given: lambda given: open_(given))
     return opened
@@ -51,52 +51,53 @@ def _numbers(plan: tuple[Any, ...]) -> list[int]:
     return [n for field in plan for n in (_numbers(field) if isinstance(field, tuple) else [int(field)])]
 
 
-def _length(plan: type) -> int:
-    """How many numbers a plan of this class has."""
-    return sum(_length(hint) if issubclass(hint, tuple) else 1 for hint in get_type_hints(plan).values())
+@cache
+def _fields(plan: type) -> dict[str, tuple[int, Any]]:
+    """Where each field of a plan of this class begins, in numbers, and its numba type."""
+    fields, at = {}, 0
+    for name, hint in get_type_hints(plan).items():
+        fields[name] = at, {int: types.int64, bool: types.boolean}.get(hint) or PlanType(hint)
+        at += _length(hint)
+    return fields
 
 
-class Record(types.Type):
+@cache
+def _length(hint: type) -> int:
+    """How many numbers a field of this class is made of."""
+    return sum(map(_length, get_type_hints(hint).values())) if issubclass(hint, tuple) else 1
+
+
+class PlanType(types.Type):
     """The numba type of a plan of some class."""
 
     def __init__(self, plan: type) -> None:
         self.plan = plan
-        super().__init__(name=f"Record({plan.__module__}.{plan.__qualname__})")
-
-    def field(self, name: str) -> tuple[int, Any]:
-        """Where a field begins, in numbers, and its numba type."""
-        at = 0
-        for field, hint in get_type_hints(self.plan).items():
-            if field == name:
-                plain = {int: types.int64, bool: types.boolean}
-                return at, plain[hint] if hint in plain else Record(hint)
-            at += _length(hint) if issubclass(hint, tuple) else 1
-        raise AttributeError(name)
+        super().__init__(name=f"Plan({plan.__module__}.{plan.__qualname__})")
 
 
-@register_model(Record)
+@register_model(PlanType)
 class _Model(models.PrimitiveModel):
     """An address."""
 
-    def __init__(self, manager, record):
-        super().__init__(manager, record, _INDEX)
+    def __init__(self, manager, plan):
+        super().__init__(manager, plan, _INDEX)
 
 
 @infer_getattr
 class _Fields(AttributeTemplate):
     """Which type a field has."""
 
-    key = Record
+    key = PlanType
 
-    def generic_resolve(self, record, name):
-        return record.field(name)[1]
+    def generic_resolve(self, plan, name):
+        return _fields(plan.plan)[name][1] if name in _fields(plan.plan) else None
 
 
-@lower_getattr_generic(Record)
-def _load(context, builder, record, address, name):
-    at, kind = record.field(name)
+@lower_getattr_generic(PlanType)
+def _load(context, builder, plan, address, name):
+    at, kind = _fields(plan.plan)[name]
     place = builder.add(address, _INDEX(8 * at))
-    if isinstance(kind, Record):
+    if isinstance(kind, PlanType):
         return place
     loaded = builder.load(builder.inttoptr(place, _INDEX.as_pointer()))
     loaded.set_metadata("invariant.load", builder.module.add_metadata([]))  # whatever is written in between

@@ -2,7 +2,7 @@
 
 ::
 
-    pack    W1 in panels of features                                                     tasks: ranges of features
+    pack    W1 in panels of features, unless it is small (see ``narrow.py``)             tasks: ranges of features
     lanes   block → hidden = relu(X W1 + b1) → scores = hidden W2 + b2 → losses, dscores
                   → dW2, db2, dhidden → dW1, db1                                         tasks: lanes of rows
     fold    dW1 = Σ pairs of lanes + regulariser, in their order                         tasks: ranges of features
@@ -107,12 +107,12 @@ def net_loss(
     (n_features, n_hidden), n_outputs = parameters["W1"].shape, len(parameters["b2"])
     shape = shape_of(X, chosen)
     reading = reading_of(shape, X.dtype, dtype)
-    sizes = plan(n_rows, n_features, n_hidden, n_outputs, dtype.itemsize, reading, y is not None)
-    first, tag = sizes.first, tag_of("softmax")
+    whole = plan(n_rows, n_features, n_hidden, n_outputs, dtype.itemsize, reading, y is not None)
+    first, tag = whole.first, tag_of("softmax")
     n_flops = n_rows * n_hidden * (n_features + n_outputs)
     most_threads = narrow_plan.most_threads(first) if n_flops * dtype.itemsize > _WORTH_FLOPS else 1
     n_members = workers.size(n_threads, most_threads)
-    needed, recorded = narrow_plan.sizes(first), record(sizes)
+    needed, recorded = narrow_plan.sizes(first), record(whole)
     scratch = pool.borrow(needed.n_items + n_members * needed.member_items, needed.n_sums, dtype)
     counts = np.zeros(narrow_plan.n_counts(first), np.int64)
     nothing = np.empty(0, dtype)
@@ -120,7 +120,7 @@ def net_loss(
     written = [results[name].reshape(-1) if name in results else nothing for name in ("W1", "b1", "W2", "b2", "scores")]
     options, _ = make(rows.compiled, "softmax", dtype, 1 / max(n_rows, 1))
     arguments = (
-        counts, 0, tag, handed_plan(sizes, recorded), handed(X, shape, chosen),
+        counts, 0, tag, handed_plan(whole, recorded), handed(X, shape, chosen),
         np.empty(0, np.int64) if y is None else y, options, 2 * decay, scratch.items, scratch.sums, *flat, *written,
     )  # fmt: skip
     key = (type(tag).__name__, dtype.num, X.dtype.num, shape, chosen is not None)
@@ -138,7 +138,7 @@ def run(
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
     plan = opened(given)
     first = plan.first
-    near, w0 = beginning(member, first.n_lanes), narrow.weights_of(counts, first, W1, scratch)
+    near, w0 = beginning(member, first.n_lanes), narrow.weights_of(first)
     for stage in range(first.first_stage, N_STAGES):
         n_tasks = narrow.tasks_of(first, stage)
         while True:
@@ -148,6 +148,8 @@ def run(
             if stage == PACK:
                 panels.pack(task, first, W1, scratch, w0)
             elif stage == LANES:
+                if w0 < 0:
+                    w0 = narrow.pack_alone(counts, first, W1, scratch)
                 lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, b1, W2, b2, scores)
                 panels.join(task, counts, first, scratch)
                 near = task + 1

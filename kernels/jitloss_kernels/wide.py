@@ -38,8 +38,8 @@ def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratc
     for as many as may come, whoever they are: it is theirs in order of arrival.
     """
     plan = opened(given)
-    member = claim(counts, plan.n_stages)  # the count after those of the stages
-    if member >= ALL_DONE:  # interrupted: there is no scratch for such a member
+    arrival = claim(counts, plan.n_stages)  # the count after those of the stages
+    if arrival >= ALL_DONE:  # interrupted: there is no scratch for such a member
         return
     for number in range(plan.n_stages):
         block, stage = number // N_STAGES, number % N_STAGES
@@ -61,12 +61,12 @@ def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratc
                 read(X, first + start, min(TASK_ROWS, n - start), plan.n_features, scratch, at, plan.width)
             elif stage == SCORES:
                 x, x0, x_row = where(X, first, plan.n_features, scratch, plan.copy_at, plan.width)
-                scores(task, plan, x, x0, x_row, n, W, bias, scratch, plan.member_at + member * plan.member_items)
+                scores(task, plan, x, x0, x_row, n, W, bias, scratch, plan.member_at + arrival * plan.member_items)
             elif stage == ROWS:
-                losses(task, loss, plan, y, block, first, n, options, scratch, sums, member)
+                losses(task, loss, plan, y, block, first, n, options, scratch, sums, arrival)
             elif stage == GRADIENTS:
                 x, x0, x_row = where(X, first, plan.n_features, scratch, plan.copy_at, plan.width)
-                n_w, buffer = _n_gradient_tasks(plan), plan.member_at + member * plan.member_items
+                n_w, buffer = _n_gradient_tasks(plan), plan.member_at + arrival * plan.member_items
                 if task < n_w:
                     gradient(task, plan, x, x0, x_row, y, first, n, options, block == 0, scratch, sums, buffer, dW)
                 else:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable
 from contextlib import suppress
+from itertools import count
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -65,13 +66,13 @@ def _watch(entry: Any, n_members: int, arguments: tuple[Any, ...], alive: Any) -
     Who comes back finds everything done, so the first to come is enough. A helper that others keep busy comes late and
     finds nothing to do: what is `alive`, and the arguments, stay so until then.
     """
-    counts, begun, finished, bell = arguments[0], list[None](), list[None](), SimpleQueue[None]()
+    counts, numbers, begun, finished, bell = arguments[0], count(), list[None](), list[None](), SimpleQueue[None]()
     raised: BaseException | None = None
 
     def work(arguments: tuple[Any, ...], alive: Any) -> None:
         begun.append(None)
         try:
-            entry(arguments[0], len(begun) - 1, *arguments[2:])
+            entry(arguments[0], next(numbers), *arguments[2:])
         finally:
             finished.append(None)
             bell.put(None)
