@@ -52,12 +52,12 @@ def test_what_is_kept_is_bounded(pool):
     for scratch in [pool.borrow(5000, 0, double) for _ in range(10)]:
         pool.give_back(scratch)
     assert pool.kept_bytes() == 2 * 8192 * 8
-    pool.give_back(pool.borrow((8 << 20) // 8 + 1, 0, double))
+    pool.give_back(pool.borrow((4 << 20) // 8 + 1, 0, double))
     assert pool.kept_bytes() == 2 * 8192 * 8
     for size in range(30):
-        for scratch in [pool.borrow(1 << size, 0, double) for _ in range(3) if size < 25]:
+        for scratch in [pool.borrow(1 << size, 0, double) for _ in range(3) if size < 24]:
             pool.give_back(scratch)
-    assert pool.kept_bytes() <= 2 * 2 * (8 << 20)
+    assert pool.kept_bytes() <= 2 * 2 * (4 << 20)
     pool.forget()
     assert pool.kept_bytes() == 0
 
@@ -86,13 +86,13 @@ def test_threads_never_get_the_same(pool):
 def test_a_pool_of_large_arrays_keeps_them():
     """For calls that all need the same; never longer than asked for."""
     pool, double = memory.Pool(keeps_large=True), np.dtype(np.float64)
-    scratch = pool.borrow(2_000_000, 8, double)
-    assert len(scratch.items) == 2_000_008
+    scratch = pool.borrow(1_000_000, 8, double)
+    assert len(scratch.items) == 1_000_008
     pool.give_back(scratch)
-    assert pool.borrow(1_900_000, 50_000, double) is scratch
+    assert pool.borrow(900_000, 50_000, double) is scratch
     pool.give_back(scratch)
-    larger = pool.borrow(2_000_008, 8, double)
-    assert len(larger.items) == 2_000_016
-    for length in range(2_000_000, 2_000_050):
+    larger = pool.borrow(1_000_008, 8, double)
+    assert len(larger.items) == 1_000_016
+    for length in range(1_000_000, 1_000_050):
         pool.give_back(pool.borrow(length, 8, double))
-    assert pool.kept_bytes() <= 2 * (2_000_056 + 8) * 8
+    assert pool.kept_bytes() <= 2 * (1_000_056 + 8) * 8

@@ -33,7 +33,7 @@ class Sizes(NamedTuple):
 
 # A short call takes less time than its scratch does to be made, page by page. Arrays of up to so many bytes are kept
 # for the next one: by dtype, and by length rounded up to a power of two; two of each, for calls at the same time.
-_SHORT = 8 << 20
+SHORT = 4 << 20
 _SHORTEST = 1 << 12
 _MOST_KEPT = 2
 _LARGE = 0  # stands for all other lengths
@@ -53,7 +53,7 @@ def need_of(n_items: int, n_sums: int, dtype: np.dtype[Any]) -> Need:
     start = whole_lines(n_items, dtype.itemsize)
     total = start + whole_lines(n_sums, _FLOAT64.itemsize) * _FLOAT64.itemsize // dtype.itemsize
     length = max(_SHORTEST, 1 << (total - 1).bit_length())
-    is_large = length * dtype.itemsize > _SHORT
+    is_large = length * dtype.itemsize > SHORT
     return Need(total if is_large else length, start, (dtype.char, _LARGE if is_large else length))
 
 

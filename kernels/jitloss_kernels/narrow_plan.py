@@ -8,7 +8,7 @@ from typing import NamedTuple
 from . import moves, tiles
 from .blocks import COPIED, DIRECT
 from .counts import COUNTS
-from .memory import RESULTS, Sizes, row_items, whole_lines
+from .memory import RESULTS, SHORT, Sizes, row_items, whole_lines
 from .records import opener
 from .rows import SCORE_FLOPS
 from .shapes import panel_items, tallest, vector_items
@@ -110,7 +110,9 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
     dot, outer = tiles.compiled(item_type)
     lane_sums = whole_lines(4 * panel + n_classes + 1, 8)
     lane_items = whole_lines(gradient_at + (n_classes * width if want_w else 0), item_bytes)
-    packs_alone = n_lanes > 1 and n_classes * width * item_bytes <= LARGE_BYTES
+    weights_bytes, lane_bytes = (n * item_bytes for n in (n_classes * width, lane_items))
+    # Where W stays in L2 beside a lane, and the scratch of as many threads as find a lane is kept for the next call.
+    packs_alone = n_lanes > 1 and weights_bytes <= LARGE_BYTES and n_lanes * (lane_bytes + weights_bytes) <= SHORT
     return Plan(
         n_rows=n_rows,
         n_features=n_features,
