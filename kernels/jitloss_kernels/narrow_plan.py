@@ -47,7 +47,8 @@ class Plan(NamedTuple):
     n_rows: int
     n_features: int
     n_classes: int
-    n_lanes: int
+    n_lanes: int  # a power of two
+    joined: int  # lanes that are added up before all are: 2, if there are enough for a thread to have two; or 1
     block_rows: int
     chunk: int  # features of a step of the score stage
     segment: int  # features of all groups of classes, before others are looked at
@@ -118,6 +119,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
         n_features=n_features,
         n_classes=n_classes,
         n_lanes=n_lanes,
+        joined=2 if n_lanes > 2 else 1,
         block_rows=block_rows,
         chunk=chunk,
         segment=min(chunk * n_segment_chunks, width) if n_classes > group else width,

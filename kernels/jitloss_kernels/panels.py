@@ -42,7 +42,7 @@ def join(lane, counts, plan, scratch):
     Most often one thread has done both, and has them in its cache; from there others will fetch half as much.
     """
     first = lane // 2 * 2
-    if plan.want_w and first + 1 < plan.n_lanes and count(counts, LANE_COUNTS + plan.n_lanes + lane // 2) == 1:
+    if plan.want_w and plan.joined == 2 and count(counts, LANE_COUNTS + plan.n_lanes + lane // 2) == 1:
         n, at = plan.n_classes * plan.width, first * plan.lane_items + plan.gradient_at
         total, other = scratch[at : at + n], scratch[at + plan.lane_items : at + plan.lane_items + n]
         for i in range(n):
@@ -77,8 +77,8 @@ def _fold_lanes(plan, start, stop, scratch, dW):
         for k in range(start, stop, panel):
             at = plan.gradient_at + place_of(plan, group, k)
             total = scratch[at : at + panel * height]
-            for _ in range(2, plan.n_lanes, 2):
-                at += 2 * plan.lane_items
+            for _ in range(plan.joined, plan.n_lanes, plan.joined):
+                at += plan.joined * plan.lane_items
                 other = scratch[at : at + panel * height]
                 for i in range(len(total)):
                     total[i] += other[i]
