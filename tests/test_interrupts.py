@@ -166,6 +166,38 @@ def test_a_long_call_is_over_though_a_helper_is_kept_busy_by_others():
 
 
 @needs_jit
+@pytest.mark.parametrize("implementation", ["fused", "jit"])
+def test_an_interrupt_waits_until_code_is_compiled(implementation, tmp_path):
+    """Every time that LLVM is at work: an exception in between is lost, and can crash the process."""
+    check_in_fresh_process(
+        f"""
+        import signal
+        import numpy as np
+        import jitloss
+        from numba.core.codegen import CPUCodeLibrary
+        problem = np.ones((3, 2)), np.ones((4, 3)), np.zeros(4, int)
+        finalize, finished, raised = CPUCodeLibrary.finalize, [0, 0], []
+        def interrupted(library):
+            finished[0] += 1
+            signal.raise_signal(signal.SIGINT)
+            finalize(library)
+            finished[1] += 1
+        CPUCodeLibrary.finalize = interrupted
+        while True:
+            try:
+                jitloss.softmax_loss(*problem, implementation={implementation!r})
+                break
+            except KeyboardInterrupt:
+                raised.append(None)
+        assert finished[0] == finished[1] > 0, finished
+        assert raised
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        """,
+        NUMBA_CACHE_DIR=str(tmp_path),
+    )
+
+
+@needs_jit
 @pytest.mark.parametrize(
     ("pool", "call"),
     [
