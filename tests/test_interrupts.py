@@ -135,32 +135,43 @@ def test_what_a_helper_still_needs_outlives_an_interrupted_call(monkeypatch):
     assert all(array() is None for array in arrays)
 
 
-@needs_jit
-def test_a_long_call_is_over_though_a_helper_is_kept_busy_by_others():
-    """The first helper that comes back has seen all of it done; the other finds nothing to do, whenever it comes."""
-    check_in_fresh_process(
-        """
-        import signal, threading
-        import jitloss
-        from jitloss_kernels import helpers, workers
-        from problems import make, assert_same_bits
-        if hasattr(signal, "alarm"):
-            signal.alarm(30)
-        problem = make((3000, 300, 10))
-        expected = jitloss.softmax_loss(*problem)
-        workers.LONG_FLOPS = 1
+# Two helpers are hired, and the first is kept busy until what is returned is set.
+BUSY_HELPER = """
+    import threading
+    import numpy as np
+    import jitloss
+    from jitloss_kernels import helpers, memory, workers
+    from problems import assert_same_bits, make
+    team = helpers.team()
+    def keep_one_busy():
         busy, free = threading.Event(), threading.Event()
         def keep():
             busy.set()
             free.wait()
-        team = helpers.team()
         team.hire(2)
         team.call(1, keep, ())
         busy.wait()
-        assert_same_bits(jitloss.softmax_loss(*problem), expected)
-        free.set()
-        assert_same_bits(jitloss.softmax_loss(*problem), expected)
-        """,
+        return free
+"""
+
+
+@needs_jit
+def test_a_long_call_is_over_though_a_helper_is_kept_busy_by_others():
+    """The first helper that comes back has seen all of it done; the other finds nothing to do, whenever it comes."""
+    check_in_fresh_process(
+        BUSY_HELPER
+        + """
+    import signal
+    if hasattr(signal, "alarm"):
+        signal.alarm(30)
+    problem = make((3000, 300, 10))
+    expected = jitloss.softmax_loss(*problem)
+    workers.LONG_FLOPS = 1
+    free = keep_one_busy()
+    assert_same_bits(jitloss.softmax_loss(*problem), expected)
+    free.set()
+    assert_same_bits(jitloss.softmax_loss(*problem), expected)
+    """,
         NUMBA_NUM_THREADS="2",
     )
 
@@ -210,33 +221,22 @@ def test_an_interrupt_waits_until_code_is_compiled(implementation, tmp_path):
 def test_a_helper_that_comes_late_leaves_the_scratch_alone(pool, call):
     """When the call is over its scratch is somebody else's, whoever has not come yet."""
     check_in_fresh_process(
-        f"""
-        import threading, time
-        import numpy as np
-        import jitloss
-        from jitloss_kernels import helpers, memory, posts, workers
-        from problems import make
-        problem = make((3000, 40, 10))
-        net = jitloss.TwoLayerNet(40, 12, 10, rng=0)
-        {call}  # compiled
-        workers.LONG_FLOPS = 1
-        busy, free, late = threading.Event(), threading.Event(), threading.Event()
-        def keep():
-            busy.set()
-            free.wait()
-        team = helpers.team()
-        team.hire(2)
-        team.call(1, keep, ())
-        busy.wait()
-        {call}
-        scratch = [one.items for kept in {pool}._kept.values() for one in kept]
-        assert scratch
-        for items in scratch:
-            items[:] = 12345
-        free.set()
-        team._bells[0].put((late.set, ()))
-        assert late.wait(10)
-        assert all((items == 12345).all() for items in scratch)
-        """,
+        BUSY_HELPER
+        + f"""
+    problem = make((3000, 40, 10))
+    net = jitloss.TwoLayerNet(40, 12, 10, rng=0)
+    {call}  # compiled
+    workers.LONG_FLOPS = 1
+    free, late = keep_one_busy(), threading.Event()
+    {call}
+    scratch = [one.items for kept in {pool}._kept.values() for one in kept]
+    assert scratch
+    for items in scratch:
+        items[:] = 12345
+    free.set()
+    team._bells[0].put((late.set, ()))
+    assert late.wait(10)
+    assert all((items == 12345).all() for items in scratch)
+    """,
         NUMBA_NUM_THREADS="2",
     )
