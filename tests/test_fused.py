@@ -55,6 +55,12 @@ def edges():
         shapes.add((n, 30, 5))
     for d in {1, 2, *around(8), *around(16), *around(32), *around(256), *around(1024)}:
         shapes.add((40, d, 3))
+    for n in {*around(64), *around(128), 3 * 64 + 1}:  # in float64 a class is the pivot from 64 rows on; see `pivots`
+        shapes.add((n, 30, 7))
+    for c in {*around(6), *around(tall), *around(tall + 1)}:
+        shapes.add((65, 300, c))
+    for d in {1, 2, *around(8), *around(16), *around(256)}:
+        shapes.add((70, d, tall))
     for d in {*around(1344), *around(1440), *around(2880)}:  # one segment of a few chunks, two, three
         shapes.add((45, d, 2 * tall + 1))
     for c in {1, 2, 3, 7, 26, *around(tall), *around(2 * tall), *around(48), 100, *around(128)}:

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from jitloss_kernels import moves, shapes, tiles
+from jitloss_kernels import differences, exchanges, moves, shapes, tiles
 from jitloss_kernels.jit import helper
 from jitloss_kernels.simd import target
 from problems import DTYPES, JIT_DISABLED, check_in_fresh_process, needs_jit
@@ -50,6 +50,26 @@ def transpose(tile, a, a0, a_row, rows, columns, out, o0, o_row, filled):
 @helper
 def copy(tile, a, a0, a_row, rows, columns, out, o0, o_row):
     moves.copy_tile(tile, a, a0, a_row, rows, columns, out, o0, o_row)
+
+
+@helper
+def choose(tile, a, a0, rows, classes, out, o0):
+    differences.pivot_tile(tile, a, a0, rows, classes, out, o0)
+
+
+@helper
+def difference(tile, a, a0, rows, classes, pivot, out, o0):
+    differences.difference_tile(tile, a, a0, rows, classes, pivot, out, o0)
+
+
+@helper
+def exchange(tile, s, s0, step, columns, pivot):
+    exchanges.exchange_tile(tile, s, s0, step, columns, pivot)
+
+
+@helper
+def complete(tile, a, a0, rest, r0, rows, classes, pivot, out, o0):
+    differences.completion_tile(tile, a, a0, rest, r0, rows, classes, pivot, out, o0)
 
 
 def page_bound(array, at_end):
@@ -130,11 +150,64 @@ def move_case(dtype, rows, columns, filled, place=np.array):
     expected = np.zeros((columns, width), dtype)
     expected[:, :rows] = a.T
     source, out, same = place(a.ravel()), place(np.full(columns * width, np.nan, dtype)), place(np.full_like(a, np.nan))
-    transpose_address, copy_address = moves.compiled(dtype)
+    transpose_address, copy_address = moves.transposing(dtype), moves.copying(dtype)
     transpose(transpose_address, source, 0, columns, rows, columns, out, 0, width, filled)
     np.testing.assert_array_equal(out.reshape(columns, width), expected)
     copy(copy_address, source, 0, columns, rows, columns, same.ravel(), 0, columns)
     np.testing.assert_array_equal(same, a)
+
+
+def pivot_case(dtype, rows, classes, pivot, place=np.array):
+    """Weights to columns without the pivot, and a gradient's columns to those of all classes: small whole numbers."""
+    panel = shapes.panel_items(np.dtype(dtype).itemsize)
+    W = np.random.default_rng(4).integers(-9, 10, (rows, classes)).astype(dtype)
+    order = [classes - 1 if j == pivot else j for j in range(classes - 1)]
+    columns = np.zeros((classes - 1, panel), dtype)
+    columns[:, :rows] = W.T[order] - W.T[pivot]
+    found, dW = place(np.full(columns.size, np.nan, dtype)), place(np.full(W.size, np.nan, dtype))
+    choosing, minus, whole = differences.compiled(dtype)
+    sizes = abs(W) + 10 * (np.arange(classes) != pivot).astype(dtype)
+    number = place(np.full(1 + panel, np.nan, dtype))
+    choose(choosing, place(sizes.ravel()), 0, rows, classes, number, 0)
+    assert number[0] == pivot
+    difference(minus, place(W.ravel()), 0, rows, classes, pivot, found, 0)
+    np.testing.assert_array_equal(found.reshape(columns.shape), columns)
+    complete(whole, found, 0, place(np.empty(panel, dtype)), 0, rows, classes, pivot, dW, 0)
+    expected = np.empty((rows, classes))
+    expected[:, order] = columns[:, :rows].T
+    expected[:, pivot] = -columns[:, :rows].sum(axis=0)
+    np.testing.assert_array_equal(dW.reshape(expected.shape), expected)
+
+
+def exchange_case(dtype, columns, pivot, place=np.array):
+    """Two rows change places; what comes from the last one is NaN where there was infinity or NaN."""
+    step = 2 * shapes.panel_items(np.dtype(dtype).itemsize)
+    given = np.random.default_rng(5).standard_normal((columns + 1, step)).astype(dtype)
+    given[0, 1], given[columns - 1, step - 1] = np.inf, np.nan
+    expected = given.copy()
+    expected[columns, [1, step - 1]] = np.nan
+    expected[[pivot, columns]] = expected[[columns, pivot]]
+    found = place(given.ravel())
+    exchange(exchanges.compiled(dtype), found, 0, step, columns, pivot)
+    np.testing.assert_array_equal(found.reshape(given.shape), expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exchange_tile(dtype):
+    """Each class as the pivot; the last one stays where it is."""
+    for columns in (1, 2, 5, shapes.tallest()):
+        for pivot in range(columns + 1):
+            exchange_case(dtype, columns, pivot)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("classes", range(2, shapes.tallest() + 2))
+def test_pivot_difference_and_completion_tile(dtype, classes):
+    """Each class as the pivot; features around a vector and a panel."""
+    vector = shapes.vector_items(np.dtype(dtype).itemsize)
+    for rows in {1, *around(vector), 2 * vector - 1, 2 * vector}:
+        for pivot in range(classes):
+            pivot_case(dtype, rows, classes, pivot)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -203,6 +276,9 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
             for rows in range(1, 2 * vector + 1):
                 for columns in range(1, 2 * vector + 2):
                     move_case(dtype, rows, columns, rows % 2 == 0, place)
+                for pivot in (0, 4, 9):
+                    pivot_case(dtype, rows, 10, pivot, place)
+                    exchange_case(dtype, 9, pivot, place)
         for given, dtype in CONVERSIONS:
             vector = shapes.vector_items(np.dtype(dtype).itemsize)
             for height in (1, 3, shapes.tallest()):
@@ -259,7 +335,7 @@ def test_narrower_machines(cpu, vector_bytes, tmp_path):
 
 def machine_code(dtype):
     """Assembly of the tiles; only in a process with a cache of its own, for code from the cache has none."""
-    tiles.compiled(dtype), moves.compiled(dtype), tiles.converting("uint8", dtype)
+    tiles.compiled(dtype), moves.transposing(dtype), moves.copying(dtype), tiles.converting("uint8", dtype)
     return "".join(
         assembly
         for kernel in (

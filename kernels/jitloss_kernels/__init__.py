@@ -7,6 +7,7 @@ Nothing here validates, raises or prints; ``jitloss`` has checked every argument
 ``lanes``        splits the rows into lanes, ``prange`` over them, folds them in order
 ``fused``        the fused engine, from ready arrays to the loss: ``narrow`` or ``wide``
 ``narrow``       few classes: lanes with a gradient of their own
+``pivots``       one class less to multiply; ``differences`` and ``exchanges``: its tiles
 ``wide``         many classes: what is written is split over classes and features
 ``rows``         a loss, from scores to dscores in their place; ``exponential`` for it
 ``blocks``       how a block of rows of X is read

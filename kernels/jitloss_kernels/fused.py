@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import lru_cache
+from math import isfinite
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -48,6 +49,7 @@ class Setup(NamedTuple):
     member_sums: int
     most_threads: int  # that find something to do; 1 where calling others does not pay
     n_flops: int
+    pivots: bool
 
 
 def linear_loss(
@@ -63,17 +65,18 @@ def linear_loss(
     n_threads: int | None,
     rows: np.ndarray | None = None,
     pool: Pool = SHARED,
+    may_pivot: bool = True,
 ) -> tuple[float, float]:
     """The sum of a `loss` (a name in ``rows.ROWS``) over the rows of ``X W + bias``, and ``decay * sum(W * W)``.
 
     The `gradients`, of ``options.scale`` times the one plus the other, are written to, by name. `W` (D, C), `bias` (C,)
     and the gradients are C-contiguous and of the compute dtype. `X` (N, D) is float32, float64 or uint8 with any
     strides; `y` (N,) is int64 within 0 … C − 1. `arrays` are those that the `options` hold addresses of. With `rows`
-    (N,), int64 within X, X[rows] stands in the place of X. Scratch comes from the `pool`.
+    (N,), int64 within X, X[rows] stands in the place of X. Scratch comes from the `pool`. `may_pivot`: see ``pivots``.
     """
     dtype, n_rows = W.dtype, len(y)
     shape = shape_of(X, rows)
-    task = setup(loss, n_rows, *W.shape, dtype, X.dtype, shape, rows is not None, tuple(gradients))
+    task = setup(loss, n_rows, *W.shape, dtype, X.dtype, shape, rows is not None, tuple(gradients), may_pivot)
     n_members = workers.size(n_threads, task.most_threads)
     scratch = pool.borrow(
         task.n_items + n_members * task.member_items, task.n_sums + n_members * task.member_sums, dtype
@@ -91,6 +94,10 @@ def linear_loss(
     workers.run(task.kernel, task.key, n_members, arguments, task.n_flops, (arrays, task))
     total, squares = scratch.sums.item(0), scratch.sums.item(1)
     pool.give_back(scratch)
+    if task.pivots and not isfinite(total):  # what that says of some classes may not be what it should
+        return linear_loss(
+            loss, W, X, y, bias, options, arrays, decay, gradients, n_threads, rows, pool, may_pivot=False
+        )
     return total, decay * squares if decay else 0.0  # not 0 · infinity
 
 
@@ -113,10 +120,12 @@ def setup(
     x_shape: str,
     chosen: bool,
     wrt: tuple[str, ...],
+    may_pivot: bool,
 ) -> Setup:
     """How a problem is solved."""
     kernel, way = way_of(n_rows, n_features, n_classes, dtype.itemsize)
-    plan = way.plan(n_rows, n_features, n_classes, dtype.itemsize, reading_of(x_shape, x_dtype, dtype), wrt)
+    how = {} if way is wide_plan else {"cut": narrow_plan.Cut(may_pivot=may_pivot)}
+    plan = way.plan(n_rows, n_features, n_classes, dtype.itemsize, reading_of(x_shape, x_dtype, dtype), wrt, **how)
     tag, recorded = tag_of(loss), record(plan)
     return Setup(
         kernel=kernel,
@@ -128,6 +137,7 @@ def setup(
         **way.sizes(plan)._asdict(),
         most_threads=way.most_threads(plan) if worth_threads(n_rows, n_features, n_classes, dtype.itemsize) else 1,
         n_flops=n_rows * n_classes * (4 * n_features + SCORE_FLOPS),
+        pivots=way is narrow_plan and plan.n_columns < n_classes,
     )
 
 

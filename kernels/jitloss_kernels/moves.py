@@ -50,13 +50,15 @@ def _copy_tile_compiled(tile, a, a0, a_row, rows, columns, out, o0, o_row):
 
 
 @cache
-def compiled(item_type):
-    """The addresses of both tiles for "float32" or "float64" arrays."""
-    item = getattr(types, item_type)
-    return (
-        pointers.address_of(_transpose_tile, (types.int64,) * 7 + (item,)),
-        pointers.address_of(_copy_tile, (types.int64,) * 6 + (item,)),
-    )
+def transposing(item_type):
+    """The address of transpose_tile for "float32" or "float64" arrays."""
+    return pointers.address_of(_transpose_tile, (types.int64,) * 7 + (getattr(types, item_type),))
+
+
+@cache
+def copying(item_type):
+    """The address of copy_tile for "float32" or "float64" arrays."""
+    return pointers.address_of(_copy_tile, (types.int64,) * 6 + (getattr(types, item_type),))
 
 
 @Kernel
@@ -76,50 +78,63 @@ def _transpose_tile_ir(typingctx, a, a_row, rows, columns, out, o_row, filled, l
     def codegen(context, builder, signature, arguments):
         a_, a_row, rows, columns, out_, o_row, filled, _ = arguments
         vectors = Vectors(builder, context.get_value_type(like))
-        length, nothing = vectors.length, INDEX(0)
         a_at, out_at = vectors.pointer(a_), vectors.pointer(out_)
         filled = builder.icmp_signed("!=", filled, INDEX(0))
-        width = builder.select(filled, INDEX(2 * length), rows)
+        width = builder.select(filled, INDEX(2 * vectors.length), rows)
 
-        def some_columns(j, _):
-            n_columns = builder.sub(columns, j)
-            wanted = vectors.first_lanes(n_columns)
+        def read(row, column, mask):
+            return vectors.load(builder.gep(a_at, [builder.add(builder.mul(row, a_row), column)]), mask)
 
-            def square(i, _):
-                # Beyond the last row the last row is read again; its lanes are cleared.
-                last = builder.sub(builder.sub(rows, i), INDEX(1))
-                last = builder.select(builder.icmp_signed("<", last, nothing), nothing, last)
-                top = builder.select(builder.icmp_signed("<", i, rows), i, nothing)
-                read = []
-                for q in range(length):
-                    row = builder.add(top, builder.select(builder.icmp_signed("<", INDEX(q), last), INDEX(q), last))
-                    read.append(vectors.load(builder.gep(a_at, [builder.add(builder.mul(row, a_row), j)]), wanted))
-                inside = vectors.first_lanes(builder.sub(rows, i))
-                kept = vectors.first_lanes(builder.sub(width, i))
+        def place(column):
+            return builder.gep(out_at, [builder.mul(column, o_row)]), builder.icmp_signed("<", column, columns)
 
-                def write(most):
-                    for q, value in enumerate(vectors.transposed(read)[:most]):
-                        with builder.if_then(builder.icmp_signed("<", INDEX(q), n_columns)):
-                            place = builder.add(builder.mul(builder.add(j, INDEX(q)), o_row), i)
-                            vectors.store(
-                                builder.select(inside, value, vectors.zero), builder.gep(out_at, [place]), kept
-                            )
-
-                few = builder.icmp_signed("<=", n_columns, INDEX(length // 2))
-                with builder.if_else(few) as (half, whole):  # half of the columns are less than half of the work
-                    with half:
-                        write(length // 2)
-                    with whole:
-                        write(length)
-                return []
-
-            loop(builder, nothing, width, length, [], square)
-            return []
-
-        loop(builder, nothing, columns, length, [], some_columns)
+        transpose(vectors, rows, columns, width, read, place)
         return context.get_dummy_value()
 
     return types.void(*(types.int64,) * 7, like), codegen
+
+
+def transpose(vectors, rows, columns, width, read, place):
+    """Transpose square by square, and fill rows up to `width` with zeros.
+
+    ``read(row, column, mask)`` is a vector of a row; ``place(column)`` is where the column goes, and whether it does.
+    """
+    builder, length, nothing = vectors.builder, vectors.length, INDEX(0)
+
+    def some_columns(j, _):
+        n_columns = builder.sub(columns, j)
+        wanted = vectors.first_lanes(n_columns)
+
+        def square(i, _):
+            # Beyond the last row the last row is read again; its lanes are cleared.
+            last = builder.sub(builder.sub(rows, i), INDEX(1))
+            last = builder.select(builder.icmp_signed("<", last, nothing), nothing, last)
+            top = builder.select(builder.icmp_signed("<", i, rows), i, nothing)
+            squared = []
+            for q in range(length):
+                row = builder.add(top, builder.select(builder.icmp_signed("<", INDEX(q), last), INDEX(q), last))
+                squared.append(read(row, j, wanted))
+            inside = vectors.first_lanes(builder.sub(rows, i))
+            kept = vectors.first_lanes(builder.sub(width, i))
+
+            def write(most):
+                for q, value in enumerate(vectors.transposed(squared)[:most]):
+                    pointer, goes = place(builder.add(j, INDEX(q)))
+                    with builder.if_then(goes):
+                        vectors.store(builder.select(inside, value, vectors.zero), builder.gep(pointer, [i]), kept)
+
+            few = builder.icmp_signed("<=", n_columns, INDEX(length // 2))
+            with builder.if_else(few) as (half, whole):  # half of the columns are less than half of the work
+                with half:
+                    write(length // 2)
+                with whole:
+                    write(length)
+            return []
+
+        loop(builder, nothing, width, length, [], square)
+        return []
+
+    loop(builder, nothing, columns, length, [], some_columns)
 
 
 @intrinsic

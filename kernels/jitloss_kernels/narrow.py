@@ -23,9 +23,10 @@ from .blocks import flat, is_converted, read, where
 from .counts import ALL_DONE, beginning, claim, claim_near, finish, is_stopped, wait
 from .jit import Kernel, helper, merged
 from .memory import RESULTS
-from .narrow_plan import ADD, FOLD, LANE_COUNTS, LANES, N_STAGES, PACK, opened
+from .narrow_plan import ADD, CHOOSE, FOLD, LANE_COUNTS, LANES, N_STAGES, PACK, opened
 from .options import weightless
 from .panels import fold, join, pack, place_of
+from .pivots import choose, exchange
 from .rows import SAMPLES
 from .rows import rows as rows_of_strip
 from .tiles import converting_dot_tile, dot_tile, outer_tile
@@ -42,7 +43,9 @@ def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratc
             task = claim_task(counts, plan, stage, near)
             if task >= n_tasks:
                 break
-            if stage == PACK:
+            if stage == CHOOSE:
+                choose(plan, W, scratch)
+            elif stage == PACK:
                 pack(task, plan, W, scratch, w0)
             elif stage == LANES:
                 if w0 < 0:
@@ -61,7 +64,7 @@ def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratc
 @merged
 def weights_of(plan):
     """Where W in panels is, if it is one for all; or less than 0."""
-    return plan.weights_at if plan.first_stage == PACK else -1
+    return -1 if plan.first_stage == LANES else plan.weights_at
 
 
 @helper
@@ -76,6 +79,7 @@ def pack_alone(counts, plan, W, scratch):
     if arrival >= ALL_DONE:  # interrupted: what is computed now is worth nothing
         return plan.weights_at
     w0 = plan.weights_at + arrival * plan.weights_items
+    choose(plan, W, scratch)
     for task in range(plan.n_ranges):
         pack(task, plan, W, scratch, w0)
     return w0
@@ -84,7 +88,7 @@ def pack_alone(counts, plan, W, scratch):
 @merged
 def tasks_of(plan, stage):
     """How many tasks a stage has."""
-    return plan.n_lanes if stage == LANES else 1 if stage == ADD else plan.n_ranges
+    return plan.n_lanes if stage == LANES else 1 if stage in (ADD, CHOOSE) else plan.n_ranges
 
 
 @merged
@@ -114,6 +118,7 @@ def lane(task, counts, loss, plan, X, y, bias, options, scratch, w0, sums, dX):
         x, x0, x_row = scores(plan, X, first, n, bias, scratch, s0, w0)
         loss_of_block, missed = _losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0)
         total += loss_of_block
+        exchange(plan, scratch, s0)
         if plan.want_w:
             # Rows without weight that hold NaN or infinity, which 0 would not hide, are passed over.
             step = n if missed == 0 else 1
@@ -124,7 +129,7 @@ def lane(task, counts, loss, plan, X, y, bias, options, scratch, w0, sums, dX):
         if plan.want_x:
             _inputs(plan, first, n, scratch, s0, w0, dX)
     if fresh and plan.want_w:
-        scratch[s0 + plan.gradient_at : s0 + plan.gradient_at + plan.n_classes * plan.width] = 0
+        scratch[s0 + plan.gradient_at : s0 + plan.gradient_at + plan.n_columns * plan.width] = 0
     sums[sums0 + plan.lane_sums - 1] = total
 
 
@@ -140,10 +145,11 @@ def scores(plan, X, first, n, bias, scratch, s0, w0):
     x, x0, x_row = where(X, first, d, scratch, s0 + plan.copy_at, plan.copy_row)
     for j in range(plan.n_classes):
         scratch[s0 + j * rows : s0 + (j + 1) * rows] = bias[j] if len(bias) > 0 else 0
+    exchange(plan, scratch, s0)
     for begin in range(0, d, plan.segment):
         end = min(begin + plan.segment, d)
-        for j in range(0, plan.n_classes, plan.group):
-            height = min(plan.group, plan.n_classes - j)
+        for j in range(0, plan.n_columns, plan.group):
+            height = min(plan.group, plan.n_columns - j)
             for k in range(begin, end, plan.chunk):
                 length = min(plan.chunk, end - k)
                 is_first, is_last = k == begin, k + length == end
@@ -160,6 +166,7 @@ def scores(plan, X, first, n, bias, scratch, s0, w0):
                         scratch, weights, length, scratch, s0 + plan.parts_at, is_first, is_last,
                         scratch, s0 + j * rows, 1, rows, _ahead_of_scores(plan, begin, j, k, length, x_row),
                     )  # fmt: skip
+    exchange(plan, scratch, s0)
     return x, x0, x_row
 
 
@@ -174,7 +181,7 @@ def _ahead_of_scores(plan, begin, j, k, length, x_row):
     half = plan.block_rows // 2 * x_row
     if not plan.fetches:
         return 0
-    if plan.group == plan.n_classes:
+    if plan.group == plan.n_columns:
         return half + (plan.block_rows * x_row - k if k + length == plan.n_features else plan.chunk)
     is_last = begin + plan.segment >= plan.n_features
     if j > plan.group or (is_last and plan.want_w):
@@ -213,7 +220,7 @@ def gradient(plan, x, x0, x_row, i, n, fresh, scratch, s0):
     Segments come in the order opposite to that of the scores: the last of those is in L2 yet. The first group of
     classes, and the second if there is one, each fetch half of what comes next: another segment, or the next block.
     """
-    rows, c = plan.block_rows, plan.n_classes
+    rows, c = plan.block_rows, plan.n_columns
     for back in range(0, plan.n_features, plan.segment):
         begin = (plan.n_features - 1) // plan.segment * plan.segment - back
         length = min(plan.segment, plan.n_features - begin)
@@ -246,8 +253,8 @@ def _inputs(plan, first, n, scratch, s0, w0, dX):
         height = min(plan.tile, n - i)
         for begin in range(0, d, plan.segment):
             length = min(plan.segment, d - begin)
-            for j in range(0, plan.n_classes, plan.group):
-                classes = min(plan.group, plan.n_classes - j)
+            for j in range(0, plan.n_columns, plan.group):
+                classes = min(plan.group, plan.n_columns - j)
                 outer_tile(
                     plan.outer_tile, height, scratch, s0 + j * rows + i, 1, rows,
                     scratch, w0 + place_of(plan, j, begin), panel, classes * panel, classes,

@@ -5,15 +5,16 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from . import moves, tiles
+from . import differences, exchanges, moves, tiles
 from .blocks import COPIED, DIRECT
 from .counts import COUNTS
 from .memory import RESULTS, SHORT, Sizes, row_items, whole_lines
+from .pivots import columns_of
 from .records import opener
 from .rows import SCORE_FLOPS
 from .shapes import panel_items, tallest, vector_items
 
-PACK, LANES, FOLD, ADD, N_STAGES = range(5)
+CHOOSE, PACK, LANES, FOLD, ADD, N_STAGES = range(6)
 # Where the counts of the lanes begin, and after them those of the pairs: after the stages', and who takes part.
 LANE_COUNTS = COUNTS * (N_STAGES + 1)
 # A lane is worth its fold from about this many flops on.
@@ -22,8 +23,8 @@ MAX_BLOCK_ROWS = 64
 # A gradient larger than this leaves L2 between two blocks, and takes longer to fold: lanes have more rows then.
 LARGE_BYTES, LARGE_LANE_ROWS = 256 << 10, 128
 _MAX_LANES = 32
-# So much of W, for each of ten classes, stays in an L1 of 32 KB while all rows of a block meet it.
-_CHUNK_BYTES = 2048
+# So much of W, and for each class, stays in an L1 of 32 KB while all rows of a block meet it.
+_CHUNK_BYTES, _CHUNK_ROW_BYTES = 20 << 10, 2304
 # Where each group of classes needs all of X again, a block passes through L2 in segments of features.
 _SEGMENT_BYTES = 384 << 10
 # Features that one task packs or folds.
@@ -39,6 +40,7 @@ class Cut(NamedTuple):
     large_lane_rows: int = LARGE_LANE_ROWS
     lanes_bytes: int = 32 << 20  # all gradients together stay below that,
     few_lanes: int = 1  # but for so many
+    may_pivot: bool = True  # what follows are losses that know differences of scores alone; see ``pivots``
 
 
 class Plan(NamedTuple):
@@ -47,6 +49,7 @@ class Plan(NamedTuple):
     n_rows: int
     n_features: int
     n_classes: int
+    n_columns: int  # that are multiplied: one a class, or one less; see ``pivots``
     n_lanes: int  # a power of two
     joined: int  # lanes that are added up before all are: 2, if there are enough for a thread to have two; or 1
     block_rows: int
@@ -61,6 +64,7 @@ class Plan(NamedTuple):
     parts_at: int  # vectors of scores between two chunks
     copy_at: int
     gradient_at: int
+    pivot_at: int  # the number of the pivot, and what it takes to find it
     first_stage: int  # that is shared: LANES where everybody packs W alone
     weights_at: int  # scratch after that of the lanes: W in panels
     weights_items: int  # from there to W of the next who packs alone; 0: one for all
@@ -75,6 +79,10 @@ class Plan(NamedTuple):
     converting_tile: int  # 0 where nothing is converted
     outer_tile: int
     transpose_tile: int
+    pivot_tile: int  # these are 0 where all classes are multiplied, that before them where not
+    difference_tile: int
+    completion_tile: int
+    exchange_tile: int
 
 
 opened = opener(Plan)
@@ -99,9 +107,10 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
     copy_row = row_items(n_features, item_bytes)
     fitting = cut.block_bytes // ((width + n_classes) * item_bytes)  # whatever the `reading`: all have the same sums
     block_rows = min(max(fitting // panel, 1) * panel, MAX_BLOCK_ROWS)
-    n_chunks = max(1, -(-n_features * item_bytes // _CHUNK_BYTES))
+    n_columns = columns_of(n_rows, n_classes, item_bytes) if cut.may_pivot else n_classes
+    group = -(-n_columns // -(-n_columns // tallest()))
+    n_chunks = max(1, -(-n_features * item_bytes // min(_CHUNK_BYTES // group, _CHUNK_ROW_BYTES)))
     chunk = -(-n_features // n_chunks // panel) * panel
-    group = -(-n_classes // -(-n_classes // tallest()))
     n_segment_chunks = max(1, _SEGMENT_BYTES // (block_rows * chunk * item_bytes))
     parts_at = n_classes * block_rows + 2 * panel  # after the scores, and what a row loss needs for a strip
     copy_at = parts_at + (block_rows * group * vector_items(item_bytes) if n_chunks > 1 else 0)
@@ -109,8 +118,11 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
     want_w = "W" in wrt
     item_type = "float32" if item_bytes == 4 else "float64"
     dot, outer = tiles.compiled(item_type)
+    pivot, difference, completion = differences.compiled(item_type) if n_columns < n_classes else (0, 0, 0)
     lane_sums = whole_lines(4 * panel + n_classes + 1, 8)
     lane_items = whole_lines(gradient_at + (n_classes * width if want_w else 0), item_bytes)
+    pivot_at = n_lanes * lane_items
+    weights_at = pivot_at + (whole_lines(1 + panel, item_bytes) if n_columns < n_classes else 0)
     weights_bytes, lane_bytes = (n * item_bytes for n in (n_classes * width, lane_items))
     # Where W stays in L2 beside a lane, and the scratch of as many threads as find a lane is kept for the next call.
     packs_alone = n_lanes > 1 and weights_bytes <= LARGE_BYTES and n_lanes * (lane_bytes + weights_bytes) <= SHORT
@@ -118,11 +130,12 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
         n_rows=n_rows,
         n_features=n_features,
         n_classes=n_classes,
+        n_columns=n_columns,
         n_lanes=n_lanes,
         joined=2 if n_lanes > 2 else 1,
         block_rows=block_rows,
         chunk=chunk,
-        segment=min(chunk * n_segment_chunks, width) if n_classes > group else width,
+        segment=min(chunk * n_segment_chunks, width) if n_columns > group else width,
         group=group,
         tile=tallest(),
         panel=panel,
@@ -132,8 +145,9 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
         parts_at=parts_at,
         copy_at=copy_at,
         gradient_at=gradient_at,
-        first_stage=LANES if packs_alone else PACK,
-        weights_at=n_lanes * lane_items,
+        pivot_at=pivot_at,
+        first_stage=LANES if packs_alone else CHOOSE if n_columns < n_classes else PACK,
+        weights_at=weights_at,
         weights_items=n_classes * width if packs_alone else 0,
         lane_sums=lane_sums,
         squares_at=RESULTS + n_lanes * lane_sums,
@@ -145,7 +159,11 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
         dot_tile=dot,
         converting_tile=0 if reading in (DIRECT, COPIED) else tiles.converting(reading, item_type),
         outer_tile=outer,
-        transpose_tile=moves.compiled(item_type)[0],
+        transpose_tile=moves.transposing(item_type) if n_columns == n_classes else 0,
+        pivot_tile=pivot,
+        difference_tile=difference,
+        completion_tile=completion,
+        exchange_tile=exchanges.compiled(item_type) if n_columns < n_classes else 0,
     )
 
 

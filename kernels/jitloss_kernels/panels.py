@@ -8,9 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from .counts import count
+from .differences import completion_tile, difference_tile
 from .jit import helper, merged
 from .moves import transpose_tile
 from .narrow_plan import LANE_COUNTS, TASK_FEATURES
+from .pivots import pivot_of
 from .shapes import panel_items
 
 
@@ -18,8 +20,8 @@ from .shapes import panel_items
 def place_of(plan, j, k):
     """Where the features from k on, of the group of classes from j on, begin."""
     begin = k // plan.segment * plan.segment
-    height = min(plan.group, plan.n_classes - j)
-    return begin * plan.n_classes + j * min(plan.segment, plan.width - begin) + (k - begin) * height
+    height = min(plan.group, plan.n_columns - j)
+    return begin * plan.n_columns + j * min(plan.segment, plan.width - begin) + (k - begin) * height
 
 
 @helper
@@ -27,12 +29,15 @@ def pack(task, plan, W, scratch, w0):
     """W in panels of features from `w0` on, for a range of features."""
     c, panel = plan.n_classes, panel_items(scratch.itemsize)
     start = task * TASK_FEATURES
-    for group in range(0, c, plan.group):
-        height = min(plan.group, c - group)
+    for group in range(0, plan.n_columns, plan.group):
+        height = min(plan.group, plan.n_columns - group)
         for k in range(start, min(start + TASK_FEATURES, plan.n_features), panel):
             n = min(panel, plan.n_features - k)
             at = w0 + place_of(plan, group, k)
-            transpose_tile(plan.transpose_tile, W, k * c + group, c, n, height, scratch, at, panel, True)
+            if plan.n_columns < c:
+                difference_tile(plan.difference_tile, W, k * c, n, c, pivot_of(plan, scratch), scratch, at)
+            else:
+                transpose_tile(plan.transpose_tile, W, k * c + group, c, n, height, scratch, at, panel, True)
 
 
 @helper
@@ -43,7 +48,7 @@ def join(lane, counts, plan, scratch):
     """
     first = lane // 2 * 2
     if plan.want_w and plan.joined == 2 and count(counts, LANE_COUNTS + plan.n_lanes + lane // 2) == 1:
-        n, at = plan.n_classes * plan.width, first * plan.lane_items + plan.gradient_at
+        n, at = plan.n_columns * plan.width, first * plan.lane_items + plan.gradient_at
         total, other = scratch[at : at + n], scratch[at + plan.lane_items : at + plan.lane_items + n]
         for i in range(n):
             total[i] += other[i]
@@ -72,8 +77,9 @@ def fold(task, plan, W, twice_decay, scratch, sums, dW):
 def _fold_lanes(plan, start, stop, scratch, dW):
     """dW = Σ pairs of lanes, from panels of features to one column a class."""
     c, panel = plan.n_classes, panel_items(scratch.itemsize)
-    for group in range(0, c, plan.group):
-        height = min(plan.group, c - group)
+    rest = plan.gradient_at + plan.n_columns * plan.width
+    for group in range(0, plan.n_columns, plan.group):
+        height = min(plan.group, plan.n_columns - group)
         for k in range(start, stop, panel):
             at = plan.gradient_at + place_of(plan, group, k)
             total = scratch[at : at + panel * height]
@@ -83,4 +89,8 @@ def _fold_lanes(plan, start, stop, scratch, dW):
                 for i in range(len(total)):
                     total[i] += other[i]
             n = min(panel, stop - k)
-            transpose_tile(plan.transpose_tile, total, 0, panel, height, n, dW, k * c + group, c, False)
+            if plan.n_columns < c:
+                pivot = pivot_of(plan, scratch)
+                completion_tile(plan.completion_tile, total, 0, scratch, rest + k, n, c, pivot, dW, k * c)
+            else:
+                transpose_tile(plan.transpose_tile, total, 0, panel, height, n, dW, k * c + group, c, False)

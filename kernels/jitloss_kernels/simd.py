@@ -131,6 +131,10 @@ class Vectors:
         name = "llvm.fma" if target().fma else "llvm.fmuladd"
         return self.builder.call(self._declare(f"{name}.{self._name}", self.type, *[self.type] * 3), [a, b, c])
 
+    def absolute(self, value: ir.Value) -> ir.Value:
+        """The absolute value of each lane."""
+        return self.builder.call(self._declare(f"llvm.fabs.{self._name}", self.type, self.type), [value])
+
     def sums(self, values: Sequence[ir.Value]) -> list[ir.Value]:
         """The sum of the lanes of each of `values`: halves added to halves, two vectors at a time in one."""
         count, parts, length = len(values), list(values), self.length

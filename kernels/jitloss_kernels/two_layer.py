@@ -35,7 +35,7 @@ from .rows import tag as tag_of
 from .tiles import dot_tile, outer_tile
 
 # W1 and dW1 are large: a block has more rows than fit into L2, so that they are walked through less often.
-_CUT = narrow_plan.Cut(block_bytes=1600 << 10, large_lane_rows=64, lanes_bytes=8 << 20, few_lanes=4)
+_CUT = narrow_plan.Cut(may_pivot=False, block_bytes=1600 << 10, large_lane_rows=64, lanes_bytes=8 << 20, few_lanes=4)
 # Other threads are called for what takes one thread some thirty microseconds.
 _WORTH_FLOPS = 2 << 20
 

@@ -118,7 +118,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt):
         want_b="b" in wrt,
         want_x="X" in wrt,
         outer_tile=tiles.compiled(item_type)[1],
-        copy_tile=moves.compiled(item_type)[1],
+        copy_tile=moves.copying(item_type),
     )
 
 

@@ -57,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--threads", type=_at_least(1), metavar="N", help="threads a side (default: all)")
     compare.add_argument("--against", default="", metavar="PEERS", help="others too, out of sklearn,torch,jax")
     compare.add_argument("--quick", action="store_true", help="a look: fewer rounds, one first call")
+    compare.add_argument(
+        "--no-first-calls", action="store_true", help="leave first calls out: to compile takes most of the time"
+    )
     compare.add_argument("--json", type=Path, metavar="FILE", help="write every figure to a file")
     compare.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the figures")
     compare.add_argument("--roofline", type=Path, metavar="FILE.png", help="draw where each stands under the roof")
@@ -106,7 +109,7 @@ def run_compare(options: argparse.Namespace) -> int:
         n_threads=n_threads,
         against=_peers(options.against, n_threads),
         effort=QUICK if options.quick else FULL,
-        first_calls=1 if options.quick else 3,
+        first_calls=0 if options.no_first_calls else 1 if options.quick else 3,
         roof=options.roofline is not None,
     )
     with progress_bar(plan.steps) as step:
