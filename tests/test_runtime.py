@@ -40,14 +40,17 @@ def test_warmup_leaves_nothing_to_compile(tmp_path):
     check_in_fresh_process("""
         import jitloss, numpy as np
         assert set(jitloss.warmup()) == {(l, d) for l in ("svm", "softmax") for d in ("float32", "float64")}
-        from jitloss_kernels import lanes, threads
+        from jitloss_kernels.jit import Kernel
+        from jitloss_kernels import differences, exchanges, lanes, moves, narrow, tiles, threads, wide
         def compiled():
-            kernels = lanes.run_lanes.serial, lanes.run_lanes.parallel, lanes.fold.serial
+            kernels = [lanes.run_lanes.serial, lanes.run_lanes.parallel, lanes.fold.serial]
+            kernels += [kernel.serial for module in (differences, exchanges, moves, narrow, tiles, wide)
+                        for kernel in vars(module).values() if isinstance(kernel, Kernel)]
             return [len(kernel.signatures) for kernel in kernels]
         before = compiled()
         for dtype in ("float32", "float64"):
-            for n in (3, 5000):
-                W, X, y = np.zeros((50, 10), dtype), np.zeros((n, 50), dtype), np.zeros(n, int)
+            for n, c in ((3, 10), (5000, 10), (5000, 7), (5000, 3), (5000, 20), (3, 200)):
+                W, X, y = np.zeros((50, c), dtype), np.zeros((n, 50), dtype), np.zeros(n, int)
                 for function in (jitloss.svm_loss, jitloss.softmax_loss):
                     function(W, X, y, wrt=("W", "X"))
         assert compiled() == before

@@ -63,8 +63,8 @@ def difference(tile, a, a0, rows, classes, pivot, out, o0):
 
 
 @helper
-def exchange(tile, s, s0, step, columns, pivot):
-    exchanges.exchange_tile(tile, s, s0, step, columns, pivot)
+def exchange(tile, s, s0, step, columns, pivot, n_marking):
+    exchanges.exchange_tile(tile, s, s0, step, columns, pivot, n_marking)
 
 
 @helper
@@ -179,16 +179,19 @@ def pivot_case(dtype, rows, classes, pivot, place=np.array):
     np.testing.assert_array_equal(dW.reshape(expected.shape), expected)
 
 
-def exchange_case(dtype, columns, pivot, place=np.array):
-    """Two rows change places; what comes from the last one is NaN where there was infinity or NaN."""
+def exchange_case(dtype, columns, pivot, n_marking, place=np.array):
+    """Two rows change places; what comes from the last one is NaN where infinity or NaN was, or less than −1e6."""
     step = 2 * shapes.panel_items(np.dtype(dtype).itemsize)
     given = np.random.default_rng(5).standard_normal((columns + 1, step)).astype(dtype)
-    given[0, 1], given[columns - 1, step - 1] = np.inf, np.nan
+    given[0, [1, 2, 3]], given[columns - 1, step - 1] = (np.inf, -1.01e6, 0.99e6), np.nan
     expected = given.copy()
-    expected[columns, [1, step - 1]] = np.nan
+    if n_marking > 0:
+        expected[columns, [1, 2]] = np.nan
+    if n_marking == columns:
+        expected[columns, step - 1] = np.nan
     expected[[pivot, columns]] = expected[[columns, pivot]]
     found = place(given.ravel())
-    exchange(exchanges.compiled(dtype), found, 0, step, columns, pivot)
+    exchange(exchanges.compiled(dtype), found, 0, step, columns, pivot, n_marking)
     np.testing.assert_array_equal(found.reshape(given.shape), expected)
 
 
@@ -197,13 +200,21 @@ def test_exchange_tile(dtype):
     """Each class as the pivot; the last one stays where it is."""
     for columns in (1, 2, 5, shapes.tallest()):
         for pivot in range(columns + 1):
-            exchange_case(dtype, columns, pivot)
+            for n_marking in (0, columns - 1, columns):
+                exchange_case(dtype, columns, pivot, n_marking)
+
+
+def panel_classes(dtype):
+    """The most classes that the tiles of pivots are for: what one tile takes, if a row of W is no more than a panel."""
+    return min(shapes.tallest() + 1, shapes.panel_items(np.dtype(dtype).itemsize))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("classes", range(2, shapes.tallest() + 2))
 def test_pivot_difference_and_completion_tile(dtype, classes):
     """Each class as the pivot; features around a vector and a panel."""
+    if classes > panel_classes(dtype):
+        pytest.skip("longer than a panel")
     vector = shapes.vector_items(np.dtype(dtype).itemsize)
     for rows in {1, *around(vector), 2 * vector - 1, 2 * vector}:
         for pivot in range(classes):
@@ -276,9 +287,9 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
             for rows in range(1, 2 * vector + 1):
                 for columns in range(1, 2 * vector + 2):
                     move_case(dtype, rows, columns, rows % 2 == 0, place)
-                for pivot in (0, 4, 9):
-                    pivot_case(dtype, rows, 10, pivot, place)
-                    exchange_case(dtype, 9, pivot, place)
+                for pivot in (0, 3, 6):
+                    pivot_case(dtype, rows, min(7, 2 * vector), pivot % (2 * vector), place)
+                    exchange_case(dtype, 9, pivot, 9, place)
         for given, dtype in CONVERSIONS:
             vector = shapes.vector_items(np.dtype(dtype).itemsize)
             for height in (1, 3, shapes.tallest()):
@@ -322,6 +333,9 @@ def test_narrower_machines(cpu, vector_bytes, tmp_path):
                 for columns in (1, 3, 10, 33):
                     move_case(dtype, rows, columns, True)
                     move_case(dtype, rows, columns, False)
+                for pivot in range(panel_classes(dtype)):
+                    pivot_case(dtype, rows, panel_classes(dtype), pivot)
+                    exchange_case(dtype, 5, pivot % 6, 5)
         for given, dtype in CONVERSIONS:
             for height in (1, shapes.tallest()):
                 for n in (1, 4, 7, 33):
@@ -336,12 +350,17 @@ def test_narrower_machines(cpu, vector_bytes, tmp_path):
 def machine_code(dtype):
     """Assembly of the tiles; only in a process with a cache of its own, for code from the cache has none."""
     tiles.compiled(dtype), moves.transposing(dtype), moves.copying(dtype), tiles.converting("uint8", dtype)
+    differences.compiled(dtype), exchanges.compiled(dtype)
     return "".join(
         assembly
         for kernel in (
             tiles._dot_tile,
             tiles._converting_dot_tile,
             tiles._outer_tile,
+            differences._pivot_tile,
+            differences._difference_tile,
+            differences._completion_tile,
+            exchanges._exchange_tile,
             moves._transpose_tile,
             moves._copy_tile,
         )

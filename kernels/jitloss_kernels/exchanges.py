@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import numpy as np
 from numba import types
 from numba.core import config
 from numba.extending import intrinsic, overload
@@ -11,28 +12,31 @@ from .jit import Kernel
 from .pointers import place
 from .simd import INDEX, Vectors, loop
 
+# A score of a million has ten digits after the point.
+_FARTHEST = 1e6
 
-def exchange_tile(tile, s, s0, step, columns, pivot):
+
+def exchange_tile(tile, s, s0, step, columns, pivot, n_marking):
     """Exchange the rows `pivot` and `columns`, the last one, of a matrix whose rows are `step` long, in whole vectors.
 
-    What comes from the last row is NaN where a number above it is not finite: 0 times infinity is NaN.
+    What comes from the last row is NaN where a number in the `n_marking` first rows is not, or is beyond a million.
     """
     last = s0 + columns * step
     for i in range(step):
         moved = s[last + i]
-        for j in range(columns):
-            moved += s.dtype.type(0) * s[s0 + j * step + i]
+        for j in range(n_marking):
+            moved = moved if abs(s[s0 + j * step + i]) <= _FARTHEST else s.dtype.type(np.nan)
         s[last + i] = s[s0 + pivot * step + i]
         s[s0 + pivot * step + i] = moved
 
 
 @overload(exchange_tile)
-def _exchange_tile_compiled(tile, s, s0, step, columns, pivot):
+def _exchange_tile_compiled(tile, s, s0, step, columns, pivot, n_marking):
     if config.BOUNDSCHECK:
         return exchange_tile
 
-    def through_pointer(tile, s, s0, step, columns, pivot):
-        pointers.call(tile, (place(s, s0), step, columns, pivot, s.dtype.type(0)))
+    def through_pointer(tile, s, s0, step, columns, pivot, n_marking):
+        pointers.call(tile, (place(s, s0), step, columns, pivot, n_marking, s.dtype.type(0)))
 
     return through_pointer
 
@@ -40,30 +44,32 @@ def _exchange_tile_compiled(tile, s, s0, step, columns, pivot):
 @cache
 def compiled(item_type):
     """The address of the tile for "float32" or "float64" arrays."""
-    return pointers.address_of(_exchange_tile, (types.int64,) * 4 + (getattr(types, item_type),))
+    return pointers.address_of(_exchange_tile, (types.int64,) * 5 + (getattr(types, item_type),))
 
 
 @Kernel
-def _exchange_tile(s, step, columns, pivot, like):
+def _exchange_tile(s, step, columns, pivot, n_marking, like):
     """exchange_tile on addresses."""
-    _exchange_tile_ir(s, step, columns, pivot, like)
+    _exchange_tile_ir(s, step, columns, pivot, n_marking, like)
 
 
 @intrinsic
-def _exchange_tile_ir(typingctx, s, step, columns, pivot, like):
+def _exchange_tile_ir(typingctx, s, step, columns, pivot, n_marking, like):
     def codegen(context, builder, signature, arguments):
-        s_, step, columns, pivot, _ = arguments
+        s_, step, columns, pivot, n_marking, _ = arguments
         vectors = Vectors(builder, context.get_value_type(like))
         s_at = vectors.pointer(s_)
+        far, unknown = (vectors.splat(vectors.element(value)) for value in (_FARTHEST, float("nan")))
         last, chosen = (builder.gep(s_at, [builder.mul(row, step)]) for row in (columns, pivot))
 
         def some_rows(i, _):
             def mark(j, moved):
                 above = vectors.load(builder.gep(s_at, [builder.add(builder.mul(j, step), i)]))
-                return [vectors.multiply_add(above, vectors.zero, moved[0])]
+                near = builder.fcmp_ordered("<=", vectors.absolute(above), far)
+                return [builder.select(near, moved[0], unknown)]
 
             ones, others = builder.gep(last, [i]), builder.gep(chosen, [i])
-            (moved,) = loop(builder, INDEX(0), columns, 1, [vectors.load(ones)], mark)
+            (moved,) = loop(builder, INDEX(0), n_marking, 1, [vectors.load(ones)], mark)
             vectors.store(vectors.load(others), ones)
             vectors.store(moved, others)
             return []
@@ -71,4 +77,4 @@ def _exchange_tile_ir(typingctx, s, step, columns, pivot, like):
         loop(builder, INDEX(0), step, vectors.length, [], some_rows)
         return context.get_dummy_value()
 
-    return types.void(*(types.int64,) * 4, like), codegen
+    return types.void(*(types.int64,) * 5, like), codegen

@@ -2,8 +2,9 @@
 
 ::
 
+    choose  which class is the pivot, if there is one (``pivots.py``)               one task
     pack    W in panels of features, all classes of a group side by side;           tasks: ranges of features
-            a small W is packed by every thread for itself instead
+            every thread does this and that before for itself instead, if W is small
     lanes   block of rows (in L2) → scores → losses, dscores → dW, db, dX           tasks: lanes of rows
     fold    dW = Σ pairs of lanes + regulariser, in their order                     tasks: ranges of features
     add     losses, db, W²: sums of sums                                            one task
@@ -118,7 +119,7 @@ def lane(task, counts, loss, plan, X, y, bias, options, scratch, w0, sums, dX):
         x, x0, x_row = scores(plan, X, first, n, bias, scratch, s0, w0)
         loss_of_block, missed = _losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0)
         total += loss_of_block
-        exchange(plan, scratch, s0)
+        exchange(plan, scratch, s0, 0)
         if plan.want_w:
             # Rows without weight that hold NaN or infinity, which 0 would not hide, are passed over.
             step = n if missed == 0 else 1
@@ -145,7 +146,7 @@ def scores(plan, X, first, n, bias, scratch, s0, w0):
     x, x0, x_row = where(X, first, d, scratch, s0 + plan.copy_at, plan.copy_row)
     for j in range(plan.n_classes):
         scratch[s0 + j * rows : s0 + (j + 1) * rows] = bias[j] if len(bias) > 0 else 0
-    exchange(plan, scratch, s0)
+    exchange(plan, scratch, s0, 0)
     for begin in range(0, d, plan.segment):
         end = min(begin + plan.segment, d)
         for j in range(0, plan.n_columns, plan.group):
@@ -166,7 +167,7 @@ def scores(plan, X, first, n, bias, scratch, s0, w0):
                         scratch, weights, length, scratch, s0 + plan.parts_at, is_first, is_last,
                         scratch, s0 + j * rows, 1, rows, _ahead_of_scores(plan, begin, j, k, length, x_row),
                     )  # fmt: skip
-    exchange(plan, scratch, s0)
+    exchange(plan, scratch, s0, plan.n_columns)
     return x, x0, x_row
 
 

@@ -7,11 +7,11 @@ the classes. Where the products are most of the work, a class is left out of the
     dW_p = −Σ dW_j over j ≠ p      and dX = Σ dscores_j (W_j − W_p)
 
 As the pivot serves the class whose largest weight is the smallest: |W_j − W_p| is then at most twice the largest of
-|W_j|, so errors stay of the size that rounding x · W_j has. The products work on *columns*: column j is class j, but
-column p, which is the last class. Where no class is left out, columns are classes.
+|W_j|, so errors stay of the size that rounding |x| |W_j| has, in norms. The products work on *columns*: column j is
+class j, but column p, which is the last class. Where no class is left out, columns are classes.
 
-With infinite or NaN scores none of this holds. They turn the pivot's into NaN, that the loss, and ``fused`` does it all
-over without a pivot.
+Scores that are infinite or NaN, or so far from the pivot's that digits of others are lost (features of very different
+scales can have that), turn the pivot's into NaN, that the loss, and ``fused`` does it all over without a pivot.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ import numpy as np
 from .differences import pivot_tile
 from .exchanges import exchange_tile
 from .jit import helper
-from .shapes import tallest
+from .shapes import panel_items, tallest
 
 # float64 alone, since rounding errors grow a little. With fewer classes the products wait for X, not for arithmetic;
-# with fewer rows it takes longer to look for a pivot than to multiply a class. All columns go into one tile.
+# with fewer rows it takes longer to look for a pivot than to multiply a class.
 _FEWEST_ROWS, _FEWEST_CLASSES = 64, 6
 
 
 def columns_of(n_rows, n_classes, item_bytes):
-    """How many columns are multiplied: as many as classes, or one less."""
-    pays = item_bytes == 8 and n_rows >= _FEWEST_ROWS and _FEWEST_CLASSES <= n_classes <= tallest() + 1
-    return n_classes - 1 if pays else n_classes
+    """How many columns are multiplied: as many as classes, or one less, if that is one tile and a row of W a panel."""
+    pays = item_bytes == 8 and n_rows >= _FEWEST_ROWS and n_classes >= _FEWEST_CLASSES
+    fits = n_classes <= min(tallest() + 1, panel_items(item_bytes))
+    return n_classes - 1 if pays and fits else n_classes
 
 
 @helper
@@ -43,12 +44,13 @@ def choose(plan, W, scratch):
 
 @helper
 def pivot_of(plan, scratch):
-    """The pivot, once it has been chosen."""
-    return np.int64(scratch[plan.pivot_at])
+    """The pivot, once it has been chosen; some class in a call that is interrupted before, whose results are lost."""
+    return min(max(np.int64(scratch[plan.pivot_at]), 0), plan.n_columns)
 
 
 @helper
-def exchange(plan, scratch, s0):
-    """From one row a column to one a class, or back, of scores or dscores of a block; see ``exchange_tile``."""
+def exchange(plan, scratch, s0, n_marking):
+    """From one row a column to one a class, or back, of what a block has; see ``exchange_tile``."""
     if plan.n_columns < plan.n_classes:
-        exchange_tile(plan.exchange_tile, scratch, s0, plan.block_rows, plan.n_columns, pivot_of(plan, scratch))
+        pivot = pivot_of(plan, scratch)
+        exchange_tile(plan.exchange_tile, scratch, s0, plan.block_rows, plan.n_columns, pivot, n_marking)

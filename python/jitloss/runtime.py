@@ -15,8 +15,9 @@ from . import __version__, checks
 from .losses import LOSSES
 
 _DTYPES = ("float32", "float64")
-# Enough work for two lanes, few classes and many: what these need is all that any call on such arrays needs.
-_WARMUP_SHAPES = ((256, 2048, 10), (256, 512, 150))
+# Enough work for two lanes; few classes, with a pivot in float64 and without, and many: what these need is all that any
+# call on such arrays needs.
+_WARMUP_SHAPES = ((256, 2048, 7), (256, 2048, 4), (256, 512, 150))
 
 
 def info() -> dict[str, Any]:
