@@ -128,7 +128,7 @@ def show(found: dict, error: tuple[float, float] | None) -> str:
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shapes", nargs="+", choices=problems.SHAPES, default=list(problems.SHAPES))
+    parser.add_argument("--shapes", nargs="+", choices=TARGETS, default=list(TARGETS))
     parser.add_argument("--against", nargs="*", choices=peers.PEERS, default=list(peers.PEERS))
     parser.add_argument("--threads", type=int, default=machine.available_cores())
     parser.add_argument("--no-accuracy", action="store_true", help="skip the five seeds of each float32 row")
