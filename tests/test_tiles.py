@@ -68,8 +68,8 @@ def exchange(tile, s, s0, step, columns, pivot, n_marking):
 
 
 @helper
-def complete(tile, a, a0, rest, r0, rows, classes, pivot, out, o0):
-    differences.completion_tile(tile, a, a0, rest, r0, rows, classes, pivot, out, o0)
+def complete(tile, a, a0, rows, classes, pivot, out, o0):
+    differences.completion_tile(tile, a, a0, rows, classes, pivot, out, o0)
 
 
 def page_bound(array, at_end):
@@ -172,7 +172,7 @@ def pivot_case(dtype, rows, classes, pivot, place=np.array):
     assert number[0] == pivot
     difference(minus, place(W.ravel()), 0, rows, classes, pivot, found, 0)
     np.testing.assert_array_equal(found.reshape(columns.shape), columns)
-    complete(whole, found, 0, place(np.empty(panel, dtype)), 0, rows, classes, pivot, dW, 0)
+    complete(whole, found, 0, rows, classes, pivot, dW, 0)
     expected = np.empty((rows, classes))
     expected[:, order] = columns[:, :rows].T
     expected[:, pivot] = -columns[:, :rows].sum(axis=0)

@@ -44,11 +44,8 @@ def difference_tile(tile, a, a0, rows, classes, pivot, out, o0):
             out[o0 + j * panel + i] = a[top + of] - a[top + pivot] if i < rows else out.dtype.type(0)
 
 
-def completion_tile(tile, a, a0, rest, r0, rows, classes, pivot, out, o0):
-    """`rows` rows of a gradient of all `classes` from a panel of columns: the pivot's is minus the sum of the others.
-
-    From `r0` on there is scratch for as many as a panel has.
-    """
+def completion_tile(tile, a, a0, rows, classes, pivot, out, o0):
+    """`rows` rows of a gradient of all `classes` from a panel of columns: the pivot's is minus the sum of those."""
     panel, last = panel_items(out.itemsize), classes - 1
     for i in range(rows):
         total = out.dtype.type(0)
@@ -82,14 +79,12 @@ def _difference_tile_compiled(tile, a, a0, rows, classes, pivot, out, o0):
 
 
 @overload(completion_tile)
-def _completion_tile_compiled(tile, a, a0, rest, r0, rows, classes, pivot, out, o0):
+def _completion_tile_compiled(tile, a, a0, rows, classes, pivot, out, o0):
     if config.BOUNDSCHECK:
         return completion_tile
 
-    def through_pointer(tile, a, a0, rest, r0, rows, classes, pivot, out, o0):
-        pointers.call(
-            tile, (place(a, a0), place(rest, r0), rows, classes, pivot, place(out, o0), out.dtype.type(0))
-        )  # fmt: skip
+    def through_pointer(tile, a, a0, rows, classes, pivot, out, o0):
+        pointers.call(tile, (place(a, a0), rows, classes, pivot, place(out, o0), out.dtype.type(0)))
 
     return through_pointer
 
@@ -101,7 +96,7 @@ def compiled(item_type):
     return (
         pointers.address_of(_pivot_tile, (types.int64,) * 4 + (item,)),
         pointers.address_of(_difference_tile, (types.int64,) * 5 + (item,)),
-        pointers.address_of(_completion_tile, (types.int64,) * 6 + (item,)),
+        pointers.address_of(_completion_tile, (types.int64,) * 5 + (item,)),
     )
 
 
@@ -118,9 +113,9 @@ def _difference_tile(a, rows, classes, pivot, out, like):
 
 
 @Kernel
-def _completion_tile(a, rest, rows, classes, pivot, out, like):
+def _completion_tile(a, rows, classes, pivot, out, like):
     """completion_tile on addresses."""
-    _completion_tile_ir(a, rest, rows, classes, pivot, out, like)
+    _completion_tile_ir(a, rows, classes, pivot, out, like)
 
 
 @intrinsic
@@ -179,11 +174,11 @@ def _difference_tile_ir(typingctx, a, rows, classes, pivot, out, like):
 
 
 @intrinsic
-def _completion_tile_ir(typingctx, a, rest, rows, classes, pivot, out, like):
+def _completion_tile_ir(typingctx, a, rows, classes, pivot, out, like):
     def codegen(context, builder, signature, arguments):
-        a_, rest_, rows, classes, pivot, out_, _ = arguments
+        a_, rows, classes, pivot, out_, _ = arguments
         vectors = Vectors(builder, context.get_value_type(like))
-        a_at, rest_at, out_at = (vectors.pointer(address) for address in (a_, rest_, out_))
+        a_at, out_at = vectors.pointer(a_), vectors.pointer(out_)
         length, panel = vectors.length, INDEX(2 * vectors.length)
         last = builder.sub(classes, INDEX(1))
 
@@ -194,14 +189,14 @@ def _completion_tile_ir(typingctx, a, rest, rows, classes, pivot, out, like):
                 for v, total in enumerate(sums)
             ]
 
-        for v, total in enumerate(loop(builder, INDEX(0), last, 1, [vectors.zero] * 2, add)):
-            vectors.store(total, builder.gep(rest_at, [INDEX(v * length)]))
+        rest = loop(builder, INDEX(0), last, 1, [vectors.zero] * 2, add)
 
         def read(of, row, mask):
             column = builder.select(builder.icmp_signed("==", of, last), pivot, of)
-            top = builder.gep(a_at, [builder.mul(column, panel)])
-            top = builder.select(builder.icmp_signed("==", of, pivot), rest_at, top)
-            return vectors.load(builder.gep(top, [row]), mask)
+            top = builder.select(builder.icmp_signed("<", column, last), builder.mul(column, panel), INDEX(0))
+            value = vectors.load(builder.gep(a_at, [builder.add(top, row)]), mask)
+            of_pivot = builder.select(builder.icmp_signed("==", row, INDEX(0)), *rest)
+            return builder.select(builder.icmp_signed("==", of, pivot), of_pivot, value)
 
         def place(row):
             return builder.gep(out_at, [builder.mul(row, classes)]), builder.icmp_signed("<", row, rows)

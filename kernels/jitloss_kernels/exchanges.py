@@ -19,7 +19,7 @@ _FARTHEST = 1e6
 def exchange_tile(tile, s, s0, step, columns, pivot, n_marking):
     """Exchange the rows `pivot` and `columns`, the last one, of a matrix whose rows are `step` long, in whole vectors.
 
-    What comes from the last row is NaN where a number in the `n_marking` first rows is not, or is beyond a million.
+    What comes from the last row is NaN where one of the `n_marking` first rows has NaN or more than a million.
     """
     last = s0 + columns * step
     for i in range(step):

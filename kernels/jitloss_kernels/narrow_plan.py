@@ -118,12 +118,13 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
     want_w = "W" in wrt
     item_type = "float32" if item_bytes == 4 else "float64"
     dot, outer = tiles.compiled(item_type)
-    pivot, difference, completion = differences.compiled(item_type) if n_columns < n_classes else (0, 0, 0)
+    has_pivot = n_columns < n_classes
+    pivot, difference, completion = differences.compiled(item_type) if has_pivot else (0, 0, 0)
     lane_sums = whole_lines(4 * panel + n_classes + 1, 8)
-    lane_items = whole_lines(gradient_at + (n_classes * width if want_w else 0), item_bytes)
+    lane_items = whole_lines(gradient_at + (n_columns * width if want_w else 0), item_bytes)
     pivot_at = n_lanes * lane_items
-    weights_at = pivot_at + (whole_lines(1 + panel, item_bytes) if n_columns < n_classes else 0)
-    weights_bytes, lane_bytes = (n * item_bytes for n in (n_classes * width, lane_items))
+    weights_at = pivot_at + (whole_lines(1 + panel, item_bytes) if has_pivot else 0)
+    weights_bytes, lane_bytes = (n * item_bytes for n in (n_columns * width, lane_items))
     # Where W stays in L2 beside a lane, and the scratch of as many threads as find a lane is kept for the next call.
     packs_alone = n_lanes > 1 and weights_bytes <= LARGE_BYTES and n_lanes * (lane_bytes + weights_bytes) <= SHORT
     return Plan(
@@ -146,9 +147,9 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
         copy_at=copy_at,
         gradient_at=gradient_at,
         pivot_at=pivot_at,
-        first_stage=LANES if packs_alone else CHOOSE if n_columns < n_classes else PACK,
+        first_stage=LANES if packs_alone else CHOOSE if has_pivot else PACK,
         weights_at=weights_at,
-        weights_items=n_classes * width if packs_alone else 0,
+        weights_items=n_columns * width if packs_alone else 0,
         lane_sums=lane_sums,
         squares_at=RESULTS + n_lanes * lane_sums,
         n_ranges=-(-n_features // TASK_FEATURES),
@@ -159,17 +160,17 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
         dot_tile=dot,
         converting_tile=0 if reading in (DIRECT, COPIED) else tiles.converting(reading, item_type),
         outer_tile=outer,
-        transpose_tile=moves.transposing(item_type) if n_columns == n_classes else 0,
+        transpose_tile=0 if has_pivot else moves.transposing(item_type),
         pivot_tile=pivot,
         difference_tile=difference,
         completion_tile=completion,
-        exchange_tile=exchanges.compiled(item_type) if n_columns < n_classes else 0,
+        exchange_tile=exchanges.compiled(item_type) if has_pivot else 0,
     )
 
 
 def sizes(plan):
     """The memory that a problem needs."""
-    shared = 0 if plan.weights_items > 0 else plan.n_classes * plan.width
+    shared = 0 if plan.weights_items > 0 else plan.n_columns * plan.width
     return Sizes(plan.weights_at + shared, plan.weights_items, plan.squares_at + plan.n_ranges, 0)
 
 

@@ -77,7 +77,6 @@ def fold(task, plan, W, twice_decay, scratch, sums, dW):
 def _fold_lanes(plan, start, stop, scratch, dW):
     """dW = Σ pairs of lanes, from panels of features to one column a class."""
     c, panel = plan.n_classes, panel_items(scratch.itemsize)
-    rest = plan.gradient_at + plan.n_columns * plan.width
     for group in range(0, plan.n_columns, plan.group):
         height = min(plan.group, plan.n_columns - group)
         for k in range(start, stop, panel):
@@ -90,7 +89,6 @@ def _fold_lanes(plan, start, stop, scratch, dW):
                     total[i] += other[i]
             n = min(panel, stop - k)
             if plan.n_columns < c:
-                pivot = pivot_of(plan, scratch)
-                completion_tile(plan.completion_tile, total, 0, scratch, rest + k, n, c, pivot, dW, k * c)
+                completion_tile(plan.completion_tile, total, 0, n, c, pivot_of(plan, scratch), dW, k * c)
             else:
                 transpose_tile(plan.transpose_tile, total, 0, panel, height, n, dW, k * c + group, c, False)
