@@ -41,15 +41,19 @@ def test_warmup_leaves_nothing_to_compile(tmp_path):
         import jitloss, numpy as np
         assert set(jitloss.warmup()) == {(l, d) for l in ("svm", "softmax") for d in ("float32", "float64")}
         from jitloss_kernels.jit import Kernel
-        from jitloss_kernels import differences, exchanges, lanes, moves, narrow, tiles, threads, wide
+        from jitloss_kernels.native import Native
+        from jitloss_kernels import differences, exchanges, lanes, moves, narrow, products, wide
         def compiled():
             kernels = [lanes.run_lanes.serial, lanes.run_lanes.parallel, lanes.fold.serial]
-            kernels += [kernel.serial for module in (differences, exchanges, moves, narrow, tiles, wide)
-                        for kernel in vars(module).values() if isinstance(kernel, Kernel)]
-            return [len(kernel.signatures) for kernel in kernels]
+            parts = [part for module in (differences, exchanges, moves, narrow, products, wide)
+                     for part in vars(module).values()]
+            kernels += [part.serial for part in parts if isinstance(part, Kernel)]
+            codes = [part.libraries() for part in parts if isinstance(part, Native)]
+            return [len(kernel.signatures) for kernel in kernels], [len(libraries) for libraries in codes]
         before = compiled()
+        assert before[1].count(0) == 1, before  # nothing is converted
         for dtype in ("float32", "float64"):
-            for n, c in ((3, 10), (5000, 10), (5000, 7), (5000, 3), (5000, 20), (3, 200)):
+            for n, c in ((3, 10), (5000, 10), (5000, 7), (5000, 3), (5000, 20), (5000, 91), (3, 200)):
                 W, X, y = np.zeros((50, c), dtype), np.zeros((n, 50), dtype), np.zeros(n, int)
                 for function in (jitloss.svm_loss, jitloss.softmax_loss):
                     function(W, X, y, wrt=("W", "X"))

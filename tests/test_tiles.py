@@ -8,11 +8,13 @@ import sys
 import numpy as np
 import pytest
 
-from jitloss_kernels import differences, exchanges, moves, shapes, tiles
+from jitloss_kernels import differences, exchanges, moves, products, shapes, tiles
 from jitloss_kernels.jit import helper
+from jitloss_kernels.pointers import by_address
 from jitloss_kernels.simd import target
 from problems import DTYPES, JIT_DISABLED, check_in_fresh_process, needs_jit
 
+needs_machine_code = pytest.mark.skipif(not by_address(), reason="the plain functions are what runs")
 TOLERANCE = {"float64": 1e-12, "float32": 1e-4}  # sums of up to a hundred products of size 1, of the largest entry
 
 
@@ -106,23 +108,22 @@ def dot_case(dtype, height, rows, n, place=np.array, cut=None, given=None):
     expected = out + a.astype(dtype).astype(float) @ b.astype(float).T
     parts = np.full(-(-rows // 4) * 4 * height * shapes.vector_items(out.itemsize), np.nan, dtype)
     a, b, out, parts = place(a.ravel()), place(in_panels(b)), place(out.ravel()), place(parts)
-    c_row = n + 2
+    c_row, plain_tile = n + 2, products.dot.table(dtype, heights=[height])
     copy, plainly = place(np.full(rows * c_row - 2, np.nan, dtype)), place(out)
     for start, stop in [(0, n)] if cut is None else [(0, cut), (cut, n)]:
         ends = rows, b, start * height, stop - start, parts, 0, start == 0, stop == n
         if given is not None:
-            converting_dot(
-                tiles.converting(given, dtype), height, a, start, n, copy, start, c_row, *ends, out, 0, height, 1, 0
-            )
+            tile = products.converting_dot.table(given, dtype, heights=[height])
+            converting_dot(tile, height, a, start, n, copy, start, c_row, *ends, out, 0, height, 1, 0)
         else:
-            dot(tiles.compiled(dtype)[0], height, a, start, n, *ends, out, 0, height, 1, 0)
+            dot(plain_tile, height, a, start, n, *ends, out, 0, height, 1, 0)
     if given is not None:
         copied = np.append(copy, [np.nan] * 2).reshape(rows, c_row)
         np.testing.assert_array_equal(copied[:, :n].ravel(), a.astype(dtype))
         assert np.isnan(copied[:, n:]).all()
         for start, stop in [(0, n)] if cut is None else [(0, cut), (cut, n)]:
             ends = rows, b, start * height, stop - start, parts, 0, start == 0, stop == n
-            dot(tiles.compiled(dtype)[0], height, copy, start, c_row, *ends, plainly, 0, height, 1, 0)
+            dot(plain_tile, height, copy, start, c_row, *ends, plainly, 0, height, 1, 0)
         np.testing.assert_array_equal(out, plainly)  # to the last bit
     np.testing.assert_allclose(out.reshape(rows, height), expected, rtol=0, atol=TOLERANCE[dtype])
 
@@ -136,7 +137,7 @@ def outer_case(dtype, height, columns, n, fresh, place=np.array):
         out[:] = np.nan  # is not read
     panel = shapes.panel_items(out.itemsize)
     outer(
-        tiles.compiled(dtype)[1], height, a, 0, 1, height, b, 0, columns, panel, n,
+        products.outer.table(dtype, heights=[height]), height, a, 0, 1, height, b, 0, columns, panel, n,
         out, 0, columns, panel, columns, fresh, 0,
     )  # fmt: skip
     np.testing.assert_allclose(out.reshape(height, columns), expected, rtol=0, atol=TOLERANCE[dtype])
@@ -150,7 +151,7 @@ def move_case(dtype, rows, columns, filled, place=np.array):
     expected = np.zeros((columns, width), dtype)
     expected[:, :rows] = a.T
     source, out, same = place(a.ravel()), place(np.full(columns * width, np.nan, dtype)), place(np.full_like(a, np.nan))
-    transpose_address, copy_address = moves.transposing(dtype), moves.copying(dtype)
+    transpose_address, copy_address = moves.transposing.address(dtype), moves.copying.address(dtype)
     transpose(transpose_address, source, 0, columns, rows, columns, out, 0, width, filled)
     np.testing.assert_array_equal(out.reshape(columns, width), expected)
     copy(copy_address, source, 0, columns, rows, columns, same.ravel(), 0, columns)
@@ -165,14 +166,13 @@ def pivot_case(dtype, rows, classes, pivot, place=np.array):
     columns = np.zeros((classes - 1, panel), dtype)
     columns[:, :rows] = W.T[order] - W.T[pivot]
     found, dW = place(np.full(columns.size, np.nan, dtype)), place(np.full(W.size, np.nan, dtype))
-    choosing, minus, whole = differences.compiled(dtype)
     sizes = abs(W) + 10 * (np.arange(classes) != pivot).astype(dtype)
     number = place(np.full(1 + panel, np.nan, dtype))
-    choose(choosing, place(sizes.ravel()), 0, rows, classes, number, 0)
+    choose(differences.choosing.address(dtype), place(sizes.ravel()), 0, rows, classes, number, 0)
     assert number[0] == pivot
-    difference(minus, place(W.ravel()), 0, rows, classes, pivot, found, 0)
+    difference(differences.subtracting.address(dtype), place(W.ravel()), 0, rows, classes, pivot, found, 0)
     np.testing.assert_array_equal(found.reshape(columns.shape), columns)
-    complete(whole, found, 0, rows, classes, pivot, dW, 0)
+    complete(differences.completing.address(dtype), found, 0, rows, classes, pivot, dW, 0)
     expected = np.empty((rows, classes))
     expected[:, order] = columns[:, :rows].T
     expected[:, pivot] = -columns[:, :rows].sum(axis=0)
@@ -191,7 +191,7 @@ def exchange_case(dtype, columns, pivot, n_marking, place=np.array):
         expected[columns, step - 1] = np.nan
     expected[[pivot, columns]] = expected[[columns, pivot]]
     found = place(given.ravel())
-    exchange(exchanges.compiled(dtype), found, 0, step, columns, pivot, n_marking)
+    exchange(exchanges.exchanging.address(dtype), found, 0, step, columns, pivot, n_marking)
     np.testing.assert_array_equal(found.reshape(given.shape), expected)
 
 
@@ -300,7 +300,7 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
     )
 
 
-@needs_jit
+@needs_machine_code
 def test_vectors_are_as_long_as_the_target_has_them(tmp_path):
     """512-bit registers are used where the target has them, and nowhere else."""
     check_in_fresh_process(
@@ -313,7 +313,7 @@ def test_vectors_are_as_long_as_the_target_has_them(tmp_path):
     )
 
 
-@needs_jit
+@needs_machine_code
 @pytest.mark.skipif(target().vector_bytes < 32 or JIT_DISABLED, reason="there is nothing narrower than this machine")
 @pytest.mark.parametrize(("cpu", "vector_bytes"), [("haswell", 32), ("generic", 16)])
 def test_narrower_machines(cpu, vector_bytes, tmp_path):
@@ -349,20 +349,11 @@ def test_narrower_machines(cpu, vector_bytes, tmp_path):
 
 def machine_code(dtype):
     """Assembly of the tiles; only in a process with a cache of its own, for code from the cache has none."""
-    tiles.compiled(dtype), moves.transposing(dtype), moves.copying(dtype), tiles.converting("uint8", dtype)
-    differences.compiled(dtype), exchanges.compiled(dtype)
-    return "".join(
-        assembly
-        for kernel in (
-            tiles._dot_tile,
-            tiles._converting_dot_tile,
-            tiles._outer_tile,
-            differences._pivot_tile,
-            differences._difference_tile,
-            differences._completion_tile,
-            exchanges._exchange_tile,
-            moves._transpose_tile,
-            moves._copy_tile,
-        )
-        for assembly in kernel.serial.inspect_asm().values()
-    )
+    heights = range(1, shapes.tallest() + 1)
+    products.dot.table(dtype, heights=heights), products.outer.table(dtype, heights=heights)
+    products.converting_dot.table("uint8", dtype, heights=heights)
+    moving = moves.transposing, moves.copying, differences.choosing, differences.subtracting, differences.completing
+    for code in (*moving, exchanges.exchanging):
+        code.address(dtype)
+    codes = products.dot, products.outer, products.converting_dot, *moving, exchanges.exchanging
+    return "".join(library.get_asm_str() for code in codes for library in code.libraries())

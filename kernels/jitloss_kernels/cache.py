@@ -18,7 +18,8 @@ import stat
 import sys
 import tempfile
 import warnings
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -73,28 +74,14 @@ class DiskCache(_Cache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         target_context.refresh()
-        try:
-            path = self._path(sig, target_context.codegen())
-            return path and CompileResult._rebuild(target_context, *pickle.loads(unseal(path.read_bytes())))
-        except Exception:  # whatever is wrong with the file, compiling is always right
-            return None
+        return load(self._place(sig, target_context.codegen()), partial(CompileResult._rebuild, target_context))
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        try:
-            path = self._path(sig, data.codegen)
-            if path is not None and not data.lifted and not data.library.has_dynamic_globals:
-                write_whole(path, seal(dumps(data._reduce())))
-        except Exception as error:
-            warn_once(f"compiled code could not be saved ({error}); it is used from memory")
+        if not data.lifted and not data.library.has_dynamic_globals:
+            save(self._place(sig, data.codegen), data._reduce)
 
-    def _path(self, sig: Any, codegen: Any) -> Path | None:
-        """The file of this signature; None where nothing may be kept."""
-        known = sources.IMPORTED is not None and sources.digest() == sources.IMPORTED  # else edited since the import
-        place = folder() if self._enabled and known else None
-        if place is None:
-            return None
-        key = (sources.IMPORTED, environment(), self._origin, self._options, str(sig), codegen.magic_tuple())
-        return place / f"{self._origin.rpartition('.')[2]}-{hashlib.sha256(repr(key).encode()).hexdigest()[:40]}.bin"
+    def _place(self, sig: Any, codegen: Any) -> Path | None:
+        return place_of(self._origin, self._options, str(sig), codegen.magic_tuple()) if self._enabled else None
 
     def enable(self) -> None:
         self._enabled = True
@@ -104,6 +91,34 @@ class DiskCache(_Cache):
 
     def flush(self) -> None:
         """Nothing to flush: an entry that no longer matches is never found."""
+
+
+def place_of(origin: str, *key: Any) -> Path | None:
+    """The file of what was compiled from `origin` and depends on `key` and on the environment; None for no file."""
+    if sources.IMPORTED is None or sources.digest() != sources.IMPORTED:  # edited since the import
+        return None
+    place = folder()
+    if place is None:
+        return None
+    digest = hashlib.sha256(repr((sources.IMPORTED, environment(), origin, *key)).encode()).hexdigest()
+    return place / f"{origin.rpartition('.')[2]}-{digest[:40]}.bin"
+
+
+def load(place: Path | None, rebuilt: Callable[..., Any]) -> Any:
+    """What `rebuilt` makes of the content of a file, or None."""
+    try:
+        return place and rebuilt(*pickle.loads(unseal(place.read_bytes())))
+    except Exception:  # whatever is wrong with the file, compiling is always right
+        return None
+
+
+def save(place: Path | None, reduced: Callable[[], tuple[Any, ...]]) -> None:
+    """Write what `reduced` returns to a file, if there is a place for it."""
+    try:
+        if place is not None:
+            write_whole(place, seal(dumps(reduced())))
+    except Exception as error:
+        warn_once(f"compiled code could not be saved ({error}); it is used from memory")
 
 
 @cache

@@ -1,18 +1,11 @@
 """Tiles that choose a class as the pivot, and leave it out where they move W and dW like ``moves`` (see ``pivots``)."""
 
-from functools import cache
-
 import numpy as np
-from numba import types
-from numba.core import config
-from numba.extending import intrinsic, overload
 
-from . import pointers
-from .jit import Kernel
 from .moves import transpose
-from .pointers import place
+from .native import native
 from .shapes import panel_items
-from .simd import INDEX, Vectors, loop
+from .simd import INDEX, loop
 
 
 def pivot_tile(tile, a, a0, rows, classes, out, o0):
@@ -56,152 +49,72 @@ def completion_tile(tile, a, a0, rows, classes, pivot, out, o0):
             out[o0 + i * classes + j] = total if j == pivot else a[a0 + of * panel + i]
 
 
-@overload(pivot_tile)
-def _pivot_tile_compiled(tile, a, a0, rows, classes, out, o0):
-    if config.BOUNDSCHECK:
-        return pivot_tile
+@native(pivot_tile)
+def choosing(vectors, a, rows, classes, out):
+    builder, length = vectors.builder, vectors.length
+    a_at, out_at = vectors.pointer(a), vectors.pointer(out)
+    masks = [vectors.first_lanes(builder.sub(classes, INDEX(v * length))) for v in range(2)]
 
-    def through_pointer(tile, a, a0, rows, classes, out, o0):
-        pointers.call(tile, (place(a, a0), rows, classes, place(out, o0), out.dtype.type(0)))
+    def row(i, peaks):
+        top = builder.gep(a_at, [builder.mul(i, classes)])
+        sizes = [vectors.absolute(vectors.load(builder.gep(top, [INDEX(v * length)]), masks[v])) for v in range(2)]
+        larger = [builder.fcmp_ordered(">", *pair) for pair in zip(sizes, peaks, strict=True)]
+        return [builder.select(*three) for three in zip(larger, sizes, peaks, strict=True)]
 
-    return through_pointer
+    for v, peaks in enumerate(loop(builder, INDEX(0), rows, 1, [vectors.zero] * 2, row)):
+        vectors.store(peaks, builder.gep(out_at, [INDEX(1 + v * length)]))
 
+    def one(j, best):
+        pivot, smallest = best
+        peak = builder.load(builder.gep(out_at, [builder.add(j, INDEX(1))]))
+        less = builder.fcmp_ordered("<", peak, smallest)
+        return [builder.select(less, j, pivot), builder.select(less, peak, smallest)]
 
-@overload(difference_tile)
-def _difference_tile_compiled(tile, a, a0, rows, classes, pivot, out, o0):
-    if config.BOUNDSCHECK:
-        return difference_tile
-
-    def through_pointer(tile, a, a0, rows, classes, pivot, out, o0):
-        pointers.call(tile, (place(a, a0), rows, classes, pivot, place(out, o0), out.dtype.type(0)))
-
-    return through_pointer
-
-
-@overload(completion_tile)
-def _completion_tile_compiled(tile, a, a0, rows, classes, pivot, out, o0):
-    if config.BOUNDSCHECK:
-        return completion_tile
-
-    def through_pointer(tile, a, a0, rows, classes, pivot, out, o0):
-        pointers.call(tile, (place(a, a0), rows, classes, pivot, place(out, o0), out.dtype.type(0)))
-
-    return through_pointer
+    infinite = vectors.element(float("inf"))
+    pivot, _ = loop(builder, INDEX(0), classes, 1, [INDEX(0), infinite], one)
+    builder.store(builder.sitofp(pivot, vectors.element), out_at)
 
 
-@cache
-def compiled(item_type):
-    """The addresses of the three tiles for "float32" or "float64" arrays."""
-    item = getattr(types, item_type)
-    return (
-        pointers.address_of(_pivot_tile, (types.int64,) * 4 + (item,)),
-        pointers.address_of(_difference_tile, (types.int64,) * 5 + (item,)),
-        pointers.address_of(_completion_tile, (types.int64,) * 5 + (item,)),
-    )
+@native(difference_tile)
+def subtracting(vectors, a, rows, classes, pivot, out):
+    builder, panel = vectors.builder, INDEX(2 * vectors.length)
+    a_at, out_at = vectors.pointer(a), vectors.pointer(out)
+    last = builder.sub(classes, INDEX(1))
+
+    def read(row, column, mask):
+        top = builder.gep(a_at, [builder.mul(row, classes)])
+        subtracted = vectors.splat(builder.load(builder.gep(top, [pivot])))
+        return builder.fsub(vectors.load(builder.gep(top, [column]), mask), subtracted)
+
+    def place(of):
+        goes = builder.and_(builder.icmp_signed("!=", of, pivot), builder.icmp_signed("<", of, classes))
+        column = builder.select(builder.icmp_signed("==", of, last), pivot, of)
+        return builder.gep(out_at, [builder.mul(column, panel)]), goes
+
+    transpose(vectors, rows, classes, panel, read, place)
 
 
-@Kernel
-def _pivot_tile(a, rows, classes, out, like):
-    """pivot_tile on addresses."""
-    _pivot_tile_ir(a, rows, classes, out, like)
+@native(completion_tile)
+def completing(vectors, a, rows, classes, pivot, out):
+    builder, length, panel = vectors.builder, vectors.length, INDEX(2 * vectors.length)
+    a_at, out_at = vectors.pointer(a), vectors.pointer(out)
+    last = builder.sub(classes, INDEX(1))
 
+    def add(j, sums):
+        column = builder.gep(a_at, [builder.mul(j, panel)])
+        parts = [vectors.load(builder.gep(column, [INDEX(v * length)])) for v in range(2)]
+        return [builder.fsub(*pair) for pair in zip(sums, parts, strict=True)]
 
-@Kernel
-def _difference_tile(a, rows, classes, pivot, out, like):
-    """difference_tile on addresses."""
-    _difference_tile_ir(a, rows, classes, pivot, out, like)
+    rest = loop(builder, INDEX(0), last, 1, [vectors.zero] * 2, add)
 
+    def read(of, row, mask):
+        column = builder.select(builder.icmp_signed("==", of, last), pivot, of)
+        top = builder.select(builder.icmp_signed("<", column, last), builder.mul(column, panel), INDEX(0))
+        value = vectors.load(builder.gep(a_at, [builder.add(top, row)]), mask)
+        of_pivot = builder.select(builder.icmp_signed("==", row, INDEX(0)), *rest)
+        return builder.select(builder.icmp_signed("==", of, pivot), of_pivot, value)
 
-@Kernel
-def _completion_tile(a, rows, classes, pivot, out, like):
-    """completion_tile on addresses."""
-    _completion_tile_ir(a, rows, classes, pivot, out, like)
+    def place(row):
+        return builder.gep(out_at, [builder.mul(row, classes)]), builder.icmp_signed("<", row, rows)
 
-
-@intrinsic
-def _pivot_tile_ir(typingctx, a, rows, classes, out, like):
-    def codegen(context, builder, signature, arguments):
-        a_, rows, classes, out_, _ = arguments
-        vectors = Vectors(builder, context.get_value_type(like))
-        a_at, out_at, length = vectors.pointer(a_), vectors.pointer(out_), vectors.length
-        masks = [vectors.first_lanes(builder.sub(classes, INDEX(v * length))) for v in range(2)]
-
-        def row(i, peaks):
-            top = builder.gep(a_at, [builder.mul(i, classes)])
-            sizes = [vectors.absolute(vectors.load(builder.gep(top, [INDEX(v * length)]), masks[v])) for v in range(2)]
-            larger = [builder.fcmp_ordered(">", *pair) for pair in zip(sizes, peaks, strict=True)]
-            return [builder.select(*three) for three in zip(larger, sizes, peaks, strict=True)]
-
-        for v, peaks in enumerate(loop(builder, INDEX(0), rows, 1, [vectors.zero] * 2, row)):
-            vectors.store(peaks, builder.gep(out_at, [INDEX(1 + v * length)]))
-
-        def one(j, best):
-            pivot, smallest = best
-            peak = builder.load(builder.gep(out_at, [builder.add(j, INDEX(1))]))
-            less = builder.fcmp_ordered("<", peak, smallest)
-            return [builder.select(less, j, pivot), builder.select(less, peak, smallest)]
-
-        infinite = vectors.element(float("inf"))
-        pivot, _ = loop(builder, INDEX(0), classes, 1, [INDEX(0), infinite], one)
-        builder.store(builder.sitofp(pivot, vectors.element), out_at)
-        return context.get_dummy_value()
-
-    return types.void(*(types.int64,) * 4, like), codegen
-
-
-@intrinsic
-def _difference_tile_ir(typingctx, a, rows, classes, pivot, out, like):
-    def codegen(context, builder, signature, arguments):
-        a_, rows, classes, pivot, out_, _ = arguments
-        vectors = Vectors(builder, context.get_value_type(like))
-        a_at, out_at, panel = vectors.pointer(a_), vectors.pointer(out_), INDEX(2 * vectors.length)
-        last = builder.sub(classes, INDEX(1))
-
-        def read(row, column, mask):
-            top = builder.gep(a_at, [builder.mul(row, classes)])
-            subtracted = vectors.splat(builder.load(builder.gep(top, [pivot])))
-            return builder.fsub(vectors.load(builder.gep(top, [column]), mask), subtracted)
-
-        def place(of):
-            goes = builder.and_(builder.icmp_signed("!=", of, pivot), builder.icmp_signed("<", of, classes))
-            column = builder.select(builder.icmp_signed("==", of, last), pivot, of)
-            return builder.gep(out_at, [builder.mul(column, panel)]), goes
-
-        transpose(vectors, rows, classes, panel, read, place)
-        return context.get_dummy_value()
-
-    return types.void(*(types.int64,) * 5, like), codegen
-
-
-@intrinsic
-def _completion_tile_ir(typingctx, a, rows, classes, pivot, out, like):
-    def codegen(context, builder, signature, arguments):
-        a_, rows, classes, pivot, out_, _ = arguments
-        vectors = Vectors(builder, context.get_value_type(like))
-        a_at, out_at = vectors.pointer(a_), vectors.pointer(out_)
-        length, panel = vectors.length, INDEX(2 * vectors.length)
-        last = builder.sub(classes, INDEX(1))
-
-        def add(j, sums):
-            column = builder.gep(a_at, [builder.mul(j, panel)])
-            return [
-                builder.fsub(total, vectors.load(builder.gep(column, [INDEX(v * length)])))
-                for v, total in enumerate(sums)
-            ]
-
-        rest = loop(builder, INDEX(0), last, 1, [vectors.zero] * 2, add)
-
-        def read(of, row, mask):
-            column = builder.select(builder.icmp_signed("==", of, last), pivot, of)
-            top = builder.select(builder.icmp_signed("<", column, last), builder.mul(column, panel), INDEX(0))
-            value = vectors.load(builder.gep(a_at, [builder.add(top, row)]), mask)
-            of_pivot = builder.select(builder.icmp_signed("==", row, INDEX(0)), *rest)
-            return builder.select(builder.icmp_signed("==", of, pivot), of_pivot, value)
-
-        def place(row):
-            return builder.gep(out_at, [builder.mul(row, classes)]), builder.icmp_signed("<", row, rows)
-
-        transpose(vectors, classes, rows, classes, read, place)
-        return context.get_dummy_value()
-
-    return types.void(*(types.int64,) * 6, like), codegen
+    transpose(vectors, classes, rows, classes, read, place)

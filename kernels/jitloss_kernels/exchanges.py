@@ -1,16 +1,9 @@
 """The tile that puts scores from one row a column into one row a class, or back (see ``pivots``)."""
 
-from functools import cache
-
 import numpy as np
-from numba import types
-from numba.core import config
-from numba.extending import intrinsic, overload
 
-from . import pointers
-from .jit import Kernel
-from .pointers import place
-from .simd import INDEX, Vectors, loop
+from .native import native
+from .simd import INDEX, loop
 
 # A score of a million has ten digits after the point.
 _FARTHEST = 1e6
@@ -30,51 +23,22 @@ def exchange_tile(tile, s, s0, step, columns, pivot, n_marking):
         s[s0 + pivot * step + i] = moved
 
 
-@overload(exchange_tile)
-def _exchange_tile_compiled(tile, s, s0, step, columns, pivot, n_marking):
-    if config.BOUNDSCHECK:
-        return exchange_tile
+@native(exchange_tile)
+def exchanging(vectors, s, step, columns, pivot, n_marking):
+    builder, s_at = vectors.builder, vectors.pointer(s)
+    far, unknown = (vectors.splat(vectors.element(value)) for value in (_FARTHEST, float("nan")))
+    last, chosen = (builder.gep(s_at, [builder.mul(row, step)]) for row in (columns, pivot))
 
-    def through_pointer(tile, s, s0, step, columns, pivot, n_marking):
-        pointers.call(tile, (place(s, s0), step, columns, pivot, n_marking, s.dtype.type(0)))
+    def some_rows(i, _):
+        def mark(j, moved):
+            above = vectors.load(builder.gep(s_at, [builder.add(builder.mul(j, step), i)]))
+            near = builder.fcmp_ordered("<=", vectors.absolute(above), far)
+            return [builder.select(near, moved[0], unknown)]
 
-    return through_pointer
+        ones, others = builder.gep(last, [i]), builder.gep(chosen, [i])
+        (moved,) = loop(builder, INDEX(0), n_marking, 1, [vectors.load(ones)], mark)
+        vectors.store(vectors.load(others), ones)
+        vectors.store(moved, others)
+        return []
 
-
-@cache
-def compiled(item_type):
-    """The address of the tile for "float32" or "float64" arrays."""
-    return pointers.address_of(_exchange_tile, (types.int64,) * 5 + (getattr(types, item_type),))
-
-
-@Kernel
-def _exchange_tile(s, step, columns, pivot, n_marking, like):
-    """exchange_tile on addresses."""
-    _exchange_tile_ir(s, step, columns, pivot, n_marking, like)
-
-
-@intrinsic
-def _exchange_tile_ir(typingctx, s, step, columns, pivot, n_marking, like):
-    def codegen(context, builder, signature, arguments):
-        s_, step, columns, pivot, n_marking, _ = arguments
-        vectors = Vectors(builder, context.get_value_type(like))
-        s_at = vectors.pointer(s_)
-        far, unknown = (vectors.splat(vectors.element(value)) for value in (_FARTHEST, float("nan")))
-        last, chosen = (builder.gep(s_at, [builder.mul(row, step)]) for row in (columns, pivot))
-
-        def some_rows(i, _):
-            def mark(j, moved):
-                above = vectors.load(builder.gep(s_at, [builder.add(builder.mul(j, step), i)]))
-                near = builder.fcmp_ordered("<=", vectors.absolute(above), far)
-                return [builder.select(near, moved[0], unknown)]
-
-            ones, others = builder.gep(last, [i]), builder.gep(chosen, [i])
-            (moved,) = loop(builder, INDEX(0), n_marking, 1, [vectors.load(ones)], mark)
-            vectors.store(vectors.load(others), ones)
-            vectors.store(moved, others)
-            return []
-
-        loop(builder, INDEX(0), step, vectors.length, [], some_rows)
-        return context.get_dummy_value()
-
-    return types.void(*(types.int64,) * 5, like), codegen
+    loop(builder, INDEX(0), step, vectors.length, [], some_rows)

@@ -1,16 +1,8 @@
 """Tiles that move numbers: what the products read, and what they wrote, into place and back."""
 
-from functools import cache
-
-from numba import types
-from numba.core import config
-from numba.extending import intrinsic, overload
-
-from . import pointers
-from .jit import Kernel
-from .pointers import place
+from .native import native
 from .shapes import panel_items
-from .simd import INDEX, Vectors, loop
+from .simd import INDEX, loop
 
 
 def transpose_tile(tile, a, a0, a_row, rows, columns, out, o0, o_row, filled):
@@ -27,71 +19,19 @@ def copy_tile(tile, a, a0, a_row, rows, columns, out, o0, o_row):
             out[o0 + i * o_row + j] = a[a0 + i * a_row + j]
 
 
-@overload(transpose_tile)
-def _transpose_tile_compiled(tile, a, a0, a_row, rows, columns, out, o0, o_row, filled):
-    if config.BOUNDSCHECK:
-        return transpose_tile
+@native(transpose_tile)
+def transposing(vectors, a, a_row, rows, columns, out, o_row, filled):
+    builder, a_at, out_at = vectors.builder, vectors.pointer(a), vectors.pointer(out)
+    filled = builder.icmp_signed("!=", filled, INDEX(0))
+    width = builder.select(filled, INDEX(2 * vectors.length), rows)
 
-    def through_pointer(tile, a, a0, a_row, rows, columns, out, o0, o_row, filled):
-        pointers.call(tile, (place(a, a0), a_row, rows, columns, place(out, o0), o_row, filled, out.dtype.type(0)))
+    def read(row, column, mask):
+        return vectors.load(builder.gep(a_at, [builder.add(builder.mul(row, a_row), column)]), mask)
 
-    return through_pointer
+    def place(column):
+        return builder.gep(out_at, [builder.mul(column, o_row)]), builder.icmp_signed("<", column, columns)
 
-
-@overload(copy_tile)
-def _copy_tile_compiled(tile, a, a0, a_row, rows, columns, out, o0, o_row):
-    if config.BOUNDSCHECK:
-        return copy_tile
-
-    def through_pointer(tile, a, a0, a_row, rows, columns, out, o0, o_row):
-        pointers.call(tile, (place(a, a0), a_row, rows, columns, place(out, o0), o_row, out.dtype.type(0)))
-
-    return through_pointer
-
-
-@cache
-def transposing(item_type):
-    """The address of transpose_tile for "float32" or "float64" arrays."""
-    return pointers.address_of(_transpose_tile, (types.int64,) * 7 + (getattr(types, item_type),))
-
-
-@cache
-def copying(item_type):
-    """The address of copy_tile for "float32" or "float64" arrays."""
-    return pointers.address_of(_copy_tile, (types.int64,) * 6 + (getattr(types, item_type),))
-
-
-@Kernel
-def _transpose_tile(a, a_row, rows, columns, out, o_row, filled, like):
-    """transpose_tile on addresses."""
-    _transpose_tile_ir(a, a_row, rows, columns, out, o_row, filled, like)
-
-
-@Kernel
-def _copy_tile(a, a_row, rows, columns, out, o_row, like):
-    """copy_tile on addresses."""
-    _copy_tile_ir(a, a_row, rows, columns, out, o_row, like)
-
-
-@intrinsic
-def _transpose_tile_ir(typingctx, a, a_row, rows, columns, out, o_row, filled, like):
-    def codegen(context, builder, signature, arguments):
-        a_, a_row, rows, columns, out_, o_row, filled, _ = arguments
-        vectors = Vectors(builder, context.get_value_type(like))
-        a_at, out_at = vectors.pointer(a_), vectors.pointer(out_)
-        filled = builder.icmp_signed("!=", filled, INDEX(0))
-        width = builder.select(filled, INDEX(2 * vectors.length), rows)
-
-        def read(row, column, mask):
-            return vectors.load(builder.gep(a_at, [builder.add(builder.mul(row, a_row), column)]), mask)
-
-        def place(column):
-            return builder.gep(out_at, [builder.mul(column, o_row)]), builder.icmp_signed("<", column, columns)
-
-        transpose(vectors, rows, columns, width, read, place)
-        return context.get_dummy_value()
-
-    return types.void(*(types.int64,) * 7, like), codegen
+    transpose(vectors, rows, columns, width, read, place)
 
 
 def transpose(vectors, rows, columns, width, read, place):
@@ -137,25 +77,19 @@ def transpose(vectors, rows, columns, width, read, place):
     loop(builder, nothing, columns, length, [], some_columns)
 
 
-@intrinsic
-def _copy_tile_ir(typingctx, a, a_row, rows, columns, out, o_row, like):
-    def codegen(context, builder, signature, arguments):
-        a_, a_row, rows, columns, out_, o_row, _ = arguments
-        vectors = Vectors(builder, context.get_value_type(like))
-        a_at, out_at = vectors.pointer(a_), vectors.pointer(out_)
+@native(copy_tile)
+def copying(vectors, a, a_row, rows, columns, out, o_row):
+    builder, a_at, out_at = vectors.builder, vectors.pointer(a), vectors.pointer(out)
 
-        def some_columns(j, _):
-            inside = vectors.first_lanes(builder.sub(columns, j))
+    def some_columns(j, _):
+        inside = vectors.first_lanes(builder.sub(columns, j))
 
-            def row(i, _):
-                source, place = (builder.add(builder.mul(i, step), j) for step in (a_row, o_row))
-                vectors.store(vectors.load(builder.gep(a_at, [source]), inside), builder.gep(out_at, [place]), inside)
-                return []
-
-            loop(builder, INDEX(0), rows, 1, [], row)
+        def row(i, _):
+            source, place = (builder.add(builder.mul(i, step), j) for step in (a_row, o_row))
+            vectors.store(vectors.load(builder.gep(a_at, [source]), inside), builder.gep(out_at, [place]), inside)
             return []
 
-        loop(builder, INDEX(0), columns, vectors.length, [], some_columns)
-        return context.get_dummy_value()
+        loop(builder, INDEX(0), rows, 1, [], row)
+        return []
 
-    return types.void(*(types.int64,) * 6, like), codegen
+    loop(builder, INDEX(0), columns, vectors.length, [], some_columns)

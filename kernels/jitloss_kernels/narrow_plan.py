@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from . import differences, exchanges, moves, tiles
+from . import differences, exchanges, moves, products
 from .blocks import COPIED, DIRECT
 from .counts import COUNTS
 from .memory import RESULTS, SHORT, Sizes, row_items, whole_lines
 from .pivots import columns_of
 from .records import opener
 from .rows import SCORE_FLOPS
-from .shapes import panel_items, tallest, vector_items
+from .shapes import heights, item_name, panel_items, tallest, vector_items
 
 CHOOSE, PACK, LANES, FOLD, ADD, N_STAGES = range(6)
 # Where the counts of the lanes begin, and after them those of the pairs: after the stages', and who takes part.
@@ -75,7 +75,7 @@ class Plan(NamedTuple):
     want_w: bool
     want_b: bool
     want_x: bool
-    dot_tile: int  # addresses of what is compiled
+    dot_tile: int  # addresses of what is compiled, or of tables of them; see ``native``
     converting_tile: int  # 0 where nothing is converted
     outer_tile: int
     transpose_tile: int
@@ -115,11 +115,12 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
     parts_at = n_classes * block_rows + 2 * panel  # after the scores, and what a row loss needs for a strip
     copy_at = parts_at + (block_rows * group * vector_items(item_bytes) if n_chunks > 1 else 0)
     gradient_at = copy_at + (block_rows * copy_row if reading != DIRECT else 0)
-    want_w = "W" in wrt
-    item_type = "float32" if item_bytes == 4 else "float64"
-    dot, outer = tiles.compiled(item_type)
+    want_w, want_x = "W" in wrt, "X" in wrt
+    converts = reading not in (DIRECT, COPIED)
+    item = item_name(item_bytes)
+    first_height, *others = of_classes = heights(n_columns, group)
+    of_rows = range(1, tallest() + 1) if want_x else ()
     has_pivot = n_columns < n_classes
-    pivot, difference, completion = differences.compiled(item_type) if has_pivot else (0, 0, 0)
     lane_sums = whole_lines(4 * panel + n_classes + 1, 8)
     lane_items = whole_lines(gradient_at + (n_columns * width if want_w else 0), item_bytes)
     pivot_at = n_lanes * lane_items
@@ -156,15 +157,15 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
         fetches=reading == DIRECT,
         want_w=want_w,
         want_b="b" in wrt,
-        want_x="X" in wrt,
-        dot_tile=dot,
-        converting_tile=0 if reading in (DIRECT, COPIED) else tiles.converting(reading, item_type),
-        outer_tile=outer,
-        transpose_tile=0 if has_pivot else moves.transposing(item_type),
-        pivot_tile=pivot,
-        difference_tile=difference,
-        completion_tile=completion,
-        exchange_tile=exchanges.compiled(item_type) if has_pivot else 0,
+        want_x=want_x,
+        dot_tile=products.dot.table(item, heights=others if converts else of_classes),
+        converting_tile=products.converting_dot.table(reading, item, heights=[first_height]) if converts else 0,
+        outer_tile=products.outer.table(item, heights=[*of_classes, *of_rows]),
+        transpose_tile=0 if has_pivot else moves.transposing.address(item),
+        pivot_tile=differences.choosing.address(item) if has_pivot else 0,
+        difference_tile=differences.subtracting.address(item) if has_pivot else 0,
+        completion_tile=differences.completing.address(item) if has_pivot else 0,
+        exchange_tile=exchanges.exchanging.address(item) if has_pivot else 0,
     )
 
 

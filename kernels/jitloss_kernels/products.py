@@ -1,11 +1,10 @@
 """The two products of ``tiles.py`` as LLVM IR: sums in registers, edges by masks, prefetches in between."""
 
-from numba import types
-from numba.extending import intrinsic
-
 from .memory import CACHE_LINE
+from .native import native
 from .shapes import tallest
-from .simd import BYTE, INDEX, Vectors, item_bytes, loop
+from .simd import INDEX, item_bytes, loop
+from .tiles import converting_dot_tile, dot_tile, outer_tile
 
 # LLVM's own unrolling of these loops, which are unrolled already, gains nothing and takes a fifth of a second.
 _NOT_UNROLLED = "optsize"
@@ -13,34 +12,17 @@ _NOT_UNROLLED = "optsize"
 L1, L2 = 3, 2
 
 
-@intrinsic
-def dot(typingctx, height, a, a_row, rows, b, n, parts, first, last, out, o_row, o_column, ahead, like):
-    """``tiles.dot_tile`` on addresses."""
-
-    def codegen(context, builder, signature, arguments):
-        height, a, a_row, rows, *others, ahead, _ = arguments
-        vectors = Vectors(builder, context.get_value_type(like))
-        _emit_dot(vectors, _Rows(vectors, a, a_row, rows, ahead), height, rows, *others)
-        return context.get_dummy_value()
-
-    return types.void(*(types.int64,) * 13, like), codegen
+@native(dot_tile)
+def dot(vectors, height, a, a_row, rows, *others):
+    *others, ahead = others
+    _emit_dot(vectors, _Rows(vectors, a, a_row, rows, ahead), height, rows, *others)
 
 
-@intrinsic
-def converting_dot(
-    typingctx, height, a, a_row, copy, c_row, rows, b, n, parts, first, last, out, o_row, o_column, ahead, given, like
-):
-    """``tiles.converting_dot_tile`` on addresses."""
-
-    def codegen(context, builder, signature, arguments):
-        height, a, a_row, copy, c_row, rows, *others, ahead, _, _ = arguments
-        vectors = Vectors(builder, context.get_value_type(like))
-        element = BYTE if isinstance(given, types.Integer) else context.get_value_type(given)
-        left = _ConvertedRows(vectors, a, a_row, rows, ahead, element, copy, c_row)
-        _emit_dot(vectors, left, height, rows, *others)
-        return context.get_dummy_value()
-
-    return types.void(*(types.int64,) * 15, given, like), codegen
+@native(converting_dot_tile)
+def converting_dot(vectors, element, height, a, a_row, copy, c_row, rows, *others):
+    *others, ahead = others
+    left = _ConvertedRows(vectors, a, a_row, rows, ahead, element, copy, c_row)
+    _emit_dot(vectors, left, height, rows, *others)
 
 
 class _Rows:
@@ -103,8 +85,8 @@ class _ConvertedRows(_Rows):
         return loaded
 
 
-def _emit_dot(vectors, left, height, rows, b, n, parts, first, last, out, o_row, o_column):
-    """The dot tile for each height; `left`: where its rows come from."""
+def _emit_dot(vectors, left, classes, rows, b, n, parts, first, last, out, o_row, o_column):
+    """The dot tile for so many classes; `left`: where its rows come from."""
     builder = vectors.builder
     builder.function.attributes.add(_NOT_UNROLLED)
     length, panel = vectors.length, 2 * vectors.length
@@ -113,149 +95,122 @@ def _emit_dot(vectors, left, height, rows, b, n, parts, first, last, out, o_row,
     whole = builder.and_(n, INDEX(-panel))
     masks = [vectors.first_lanes(builder.sub(builder.sub(n, whole), INDEX(v * length))) for v in range(2)]
 
-    def tile(classes):
-        n_rows = 4 if 2 * classes <= tallest() else 2
-        n_sums = n_rows * classes
+    n_rows = 4 if 2 * classes <= tallest() else 2
+    n_sums = n_rows * classes
 
-        def some_rows(top, _):
-            wanted = left.choose(top, n_rows)
-            part = builder.gep(parts_at, [builder.mul(top, INDEX(classes * length))])
-            part_places = [builder.gep(part, [INDEX(s * length)]) for s in range(n_sums)]
+    def some_rows(top, _):
+        wanted = left.choose(top, n_rows)
+        part = builder.gep(parts_at, [builder.mul(top, INDEX(classes * length))])
+        part_places = [builder.gep(part, [INDEX(s * length)]) for s in range(n_sums)]
 
-            # After what is read of b comes what will be read next: a line of it for each panel of these rows.
-            steps = builder.sdiv(builder.mul(top, whole), INDEX(2 * n_rows))
-            coming = builder.gep(b_at, [builder.add(builder.mul(n, INDEX(classes)), steps)])
+        # After what is read of b comes what will be read next: a line of it for each panel of these rows.
+        steps = builder.sdiv(builder.mul(top, whole), INDEX(2 * n_rows))
+        coming = builder.gep(b_at, [builder.add(builder.mul(n, INDEX(classes)), steps)])
 
-            def step(k, sums, masks=(None, None)):
-                sums = list(sums)
-                panel_at = builder.gep(b_at, [builder.mul(k, INDEX(classes))])
-                vectors.prefetch(builder.gep(coming, [builder.sdiv(k, INDEX(2))]), L2)
-                for v in range(2):
-                    row_vectors = left.load(k, v, masks[v])
+        def step(k, sums, masks=(None, None)):
+            sums = list(sums)
+            panel_at = builder.gep(b_at, [builder.mul(k, INDEX(classes))])
+            vectors.prefetch(builder.gep(coming, [builder.sdiv(k, INDEX(2))]), L2)
+            for v in range(2):
+                row_vectors = left.load(k, v, masks[v])
+                for j in range(classes):
+                    right = vectors.load(builder.gep(panel_at, [INDEX(j * panel + v * length)]))
+                    for i in range(n_rows):
+                        s = i * classes + j
+                        sums[s] = vectors.multiply_add(row_vectors[i], right, sums[s])
+            return sums
+
+        def deliver(sums):
+            totals = vectors.sums(sums)
+            for i in range(n_rows):
+                with builder.if_then(builder.icmp_signed("<", wanted[i], rows)):
                     for j in range(classes):
-                        right = vectors.load(builder.gep(panel_at, [INDEX(j * panel + v * length)]))
-                        for i in range(n_rows):
-                            s = i * classes + j
-                            sums[s] = vectors.multiply_add(row_vectors[i], right, sums[s])
-                return sums
+                        offset = builder.add(builder.mul(wanted[i], o_row), builder.mul(INDEX(j), o_column))
+                        place = builder.gep(out_at, [offset])
+                        builder.store(builder.fadd(builder.load(place), totals[i * classes + j]), place)
 
-            def deliver(sums):
-                totals = vectors.sums(sums)
-                for i in range(n_rows):
-                    with builder.if_then(builder.icmp_signed("<", wanted[i], rows)):
-                        for j in range(classes):
-                            offset = builder.add(builder.mul(wanted[i], o_row), builder.mul(INDEX(j), o_column))
-                            place = builder.gep(out_at, [offset])
-                            builder.store(builder.fadd(builder.load(place), totals[i * classes + j]), place)
+        begin = builder.block
+        with builder.if_then(builder.not_(first)):
+            before = [vectors.load(place) for place in part_places]
+            loaded = builder.block
+        zeros = [vectors.zero] * n_sums
+        sums = [_either(builder, zeros, begin, before, loaded, s) for s in range(n_sums)]
+        sums = loop(builder, INDEX(0), whole, panel, sums, step)
+        begin = builder.block
+        with builder.if_then(builder.icmp_signed("<", whole, n)):
+            ends = step(whole, sums, masks)
+            inside = builder.block
+        sums = [_either(builder, sums, begin, ends, inside, s) for s in range(n_sums)]
+        with builder.if_else(last) as (at_end, between):
+            with at_end:
+                deliver(sums)
+            with between:
+                for value, place in zip(sums, part_places, strict=True):
+                    vectors.store(value, place)
+        return []
 
-            begin = builder.block
-            with builder.if_then(builder.not_(first)):
-                before = [vectors.load(place) for place in part_places]
-                loaded = builder.block
-            zeros = [vectors.zero] * n_sums
-            sums = [_either(builder, zeros, begin, before, loaded, s) for s in range(n_sums)]
-            sums = loop(builder, INDEX(0), whole, panel, sums, step)
-            begin = builder.block
-            with builder.if_then(builder.icmp_signed("<", whole, n)):
-                ends = step(whole, sums, masks)
-                inside = builder.block
-            sums = [_either(builder, sums, begin, ends, inside, s) for s in range(n_sums)]
-            with builder.if_else(last) as (at_end, between):
-                with at_end:
-                    deliver(sums)
-                with between:
-                    for value, place in zip(sums, part_places, strict=True):
-                        vectors.store(value, place)
-            return []
-
-        loop(builder, INDEX(0), rows, n_rows, [], some_rows)
-
-    _for_each_height(builder, height, tile)
+    loop(builder, INDEX(0), rows, n_rows, [], some_rows)
 
 
-@intrinsic
-def outer(typingctx, height, a, a_row, a_k, b, b_k, b_panel, n, out, o_row, o_panel, columns, fresh, ahead, like):
-    """``tiles.outer_tile`` on addresses."""
+@native(outer_tile)
+def outer(vectors, rows, a, a_row, a_k, b, b_k, b_panel, n, out, o_row, o_panel, columns, fresh, ahead):
+    builder = vectors.builder
+    builder.function.attributes.add(_NOT_UNROLLED)
+    length, fresh = vectors.length, builder.icmp_signed("!=", fresh, INDEX(0))
+    a_at, b_at, out_at = (vectors.pointer(address) for address in (a, b, out))
+    panels = builder.sdiv(columns, INDEX(2 * length))
+    left_over = builder.srem(columns, INDEX(2 * length))
+    a_rows = [builder.mul(INDEX(i), a_row) for i in range(rows)]
 
-    def codegen(context, builder, signature, arguments):
-        height, a_, a_row, a_k, b_, b_k, b_panel, n, out_, o_row, o_panel, columns, fresh_, ahead, _ = arguments
-        vectors = Vectors(builder, context.get_value_type(like))
-        builder.function.attributes.add(_NOT_UNROLLED)
-        length, fresh = vectors.length, builder.icmp_signed("!=", fresh_, INDEX(0))
-        a_at, b_at, out_at = (vectors.pointer(address) for address in (a_, b_, out_))
-        panels = builder.sdiv(columns, INDEX(2 * length))
-        left_over = builder.srem(columns, INDEX(2 * length))
+    def panel(p, wide, masks=(None, None), column=None):
+        column = INDEX(0) if column is None else column
+        b_top = builder.gep(b_at, [builder.add(builder.mul(p, b_panel), column)])
+        far = builder.gep(b_at, [builder.add(builder.add(builder.mul(p, b_panel), column), ahead)])
 
-        def tile(rows):
-            a_rows = [builder.mul(INDEX(i), a_row) for i in range(rows)]
+        def step(k, sums):
+            row = builder.gep(b_top, [builder.mul(k, b_k)])
+            right = [vectors.load(builder.gep(row, [INDEX(v * length)]), masks[v]) for v in range(wide)]
+            odd = builder.and_(k, INDEX(1))
+            line = builder.add(builder.mul(builder.ashr(k, INDEX(1)), b_k), builder.mul(odd, INDEX(length)))
+            vectors.prefetch(builder.gep(far, [line]), L2)
+            top = builder.gep(a_at, [builder.mul(k, a_k)])
+            sums = list(sums)
+            for i in range(rows):
+                left = vectors.splat(builder.load(builder.gep(top, [a_rows[i]])))
+                for v in range(wide):
+                    sums[i * wide + v] = vectors.multiply_add(left, right[v], sums[i * wide + v])
+            return sums
 
-            def panel(p, wide, masks=(None, None), column=None):
-                column = INDEX(0) if column is None else column
-                b_top = builder.gep(b_at, [builder.add(builder.mul(p, b_panel), column)])
-                far = builder.gep(b_at, [builder.add(builder.add(builder.mul(p, b_panel), column), ahead)])
+        out_top = builder.gep(out_at, [builder.add(builder.mul(p, o_panel), column)])
+        places = [
+            builder.gep(out_top, [builder.add(builder.mul(INDEX(i), o_row), INDEX(v * length))])
+            for i in range(rows)
+            for v in range(wide)
+        ]
+        for spot in places:
+            vectors.prefetch(spot, L1)
+        sums = loop(builder, INDEX(0), n, 1, [vectors.zero] * (rows * wide), step)
+        with builder.if_else(fresh) as (write, add):
+            with write:
+                for s, place in enumerate(places):
+                    vectors.store(sums[s], place, masks[s % wide])
+            with add:
+                for s, place in enumerate(places):
+                    before = vectors.load(place, masks[s % wide])
+                    vectors.store(builder.fadd(before, sums[s]), place, masks[s % wide])
 
-                def step(k, sums):
-                    row = builder.gep(b_top, [builder.mul(k, b_k)])
-                    right = [vectors.load(builder.gep(row, [INDEX(v * length)]), masks[v]) for v in range(wide)]
-                    odd = builder.and_(k, INDEX(1))
-                    line = builder.add(builder.mul(builder.ashr(k, INDEX(1)), b_k), builder.mul(odd, INDEX(length)))
-                    vectors.prefetch(builder.gep(far, [line]), L2)
-                    top = builder.gep(a_at, [builder.mul(k, a_k)])
-                    sums = list(sums)
-                    for i in range(rows):
-                        left = vectors.splat(builder.load(builder.gep(top, [a_rows[i]])))
-                        for v in range(wide):
-                            sums[i * wide + v] = vectors.multiply_add(left, right[v], sums[i * wide + v])
-                    return sums
+    def whole_panel(p, _):
+        panel(p, 2)
+        return []
 
-                out_top = builder.gep(out_at, [builder.add(builder.mul(p, o_panel), column)])
-                places = [
-                    builder.gep(out_top, [builder.add(builder.mul(INDEX(i), o_row), INDEX(v * length))])
-                    for i in range(rows)
-                    for v in range(wide)
-                ]
-                for spot in places:
-                    vectors.prefetch(spot, L1)
-                sums = loop(builder, INDEX(0), n, 1, [vectors.zero] * (rows * wide), step)
-                with builder.if_else(fresh) as (write, add):
-                    with write:
-                        for s, place in enumerate(places):
-                            vectors.store(sums[s], place, masks[s % wide])
-                    with add:
-                        for s, place in enumerate(places):
-                            before = vectors.load(place, masks[s % wide])
-                            vectors.store(builder.fadd(before, sums[s]), place, masks[s % wide])
+    loop(builder, INDEX(0), panels, 1, [], whole_panel)
 
-            def whole_panel(p, _):
-                panel(p, 2)
-                return []
+    def single_vector(column, _):
+        mask = vectors.first_lanes(builder.sub(left_over, column))
+        panel(panels, 1, [mask], column)
+        return []
 
-            loop(builder, INDEX(0), panels, 1, [], whole_panel)
-
-            def single_vector(column, _):
-                mask = vectors.first_lanes(builder.sub(left_over, column))
-                panel(panels, 1, [mask], column)
-                return []
-
-            loop(builder, INDEX(0), left_over, length, [], single_vector)
-
-        _for_each_height(builder, height, tile)
-        return context.get_dummy_value()
-
-    return types.void(*(types.int64,) * 14, like), codegen
-
-
-def _for_each_height(builder, height, emit):
-    """A copy of the tile for each height, and a jump to the right one."""
-    after = builder.append_basic_block("done")
-    chosen = builder.switch(height, after)
-    for literal in range(1, tallest() + 1):
-        block = builder.append_basic_block(f"height_{literal}")
-        chosen.add_case(INDEX(literal), block)
-        builder.position_at_end(block)
-        emit(literal)
-        builder.branch(after)
-    builder.position_at_end(after)
+    loop(builder, INDEX(0), left_over, length, [], single_vector)
 
 
 def _either(builder, first, first_block, second, second_block, index):

@@ -10,6 +10,16 @@ def tallest() -> int:
     return 10 if target().registers >= 32 else 6
 
 
+def item_name(item_bytes: int) -> str:
+    """The name of the dtype that is computed with."""
+    return "float32" if item_bytes == 4 else "float64"
+
+
+def heights(n: int, height: int) -> list[int]:
+    """How high the tiles are that cover n rows or classes, the first ones of a given height."""
+    return [min(height, n - begin) for begin in range(0, n, height)]
+
+
 def vector_items(item_bytes: int) -> int:
     """How many items a vector register holds."""
     return target().vector_bytes // item_bytes

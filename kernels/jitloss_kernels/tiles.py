@@ -9,8 +9,8 @@ outer_tile    ``out[i, j] += Σ_k a[i, k] b[k, j]``  gradients; scores of many c
 ============  =================================  ==========================================================
 
 Arrays are flat, and every operand has an offset and strides, counted in items. What Python runs, what the
-bounds-checked build compiles and what the tile computes is the plain function; ``overload`` puts vectors in its place
-(``products.py``). A sum is formed in registers and then added to `out` once, so that long sums are sums of short ones.
+bounds-checked build compiles and what the tile computes is the plain function; ``products`` has the vectors. A sum is
+formed in registers and then added to `out` once, so that long sums are sums of short ones.
 
 One tile is `height` rows or classes high, at most ``tallest()``: twenty sums in flight on 32 registers, enough to hide
 the latency of the multiply-add, and few enough that none is spilled.
@@ -18,15 +18,6 @@ the latency of the multiply-add, and few enough that none is spilled.
 
 from __future__ import annotations
 
-from functools import cache
-
-from numba import types
-from numba.core import config
-from numba.extending import overload
-
-from . import pointers, products
-from .jit import Kernel
-from .pointers import place
 from .shapes import panel_items, vector_items
 
 
@@ -79,98 +70,3 @@ def outer_tile(tile, height, a, a0, a_row, a_k, b, b0, b_k, b_panel, n, out, o0,
                 total += a[a0 + i * a_row + k * a_k] * b[b0 + k * b_k + p * b_panel + column]
             place = o0 + i * o_row + p * o_panel + column
             out[place] = total if fresh else out[place] + total
-
-
-@overload(dot_tile)
-def _dot_tile_compiled(
-    tile, height, a, a0, a_row, rows, b, b0, n, parts, p0, first, last, out, o0, o_row, o_column, ahead
-):
-    if config.BOUNDSCHECK:
-        return dot_tile
-
-    def through_pointer(
-        tile, height, a, a0, a_row, rows, b, b0, n, parts, p0, first, last, out, o0, o_row, o_column, ahead
-    ):
-        pointers.call(tile, (
-            height, place(a, a0), a_row, rows, place(b, b0), n, place(parts, p0), first, last,
-            place(out, o0), o_row, o_column, ahead, out.dtype.type(0),
-        ))  # fmt: skip
-
-    return through_pointer
-
-
-@overload(converting_dot_tile)
-def _converting_dot_tile_compiled(
-    tile, height, a, a0, a_row, copy, c0, c_row, rows, b, b0, n, parts, p0, first, last, out, o0, o_row, o_column, ahead
-):
-    if config.BOUNDSCHECK:
-        return converting_dot_tile
-
-    def through_pointer(
-        tile, height, a, a0, a_row, copy, c0, c_row, rows, b, b0, n,
-        parts, p0, first, last, out, o0, o_row, o_column, ahead,
-    ):  # fmt: skip
-        pointers.call(tile, (
-            height, place(a, a0), a_row, place(copy, c0), c_row, rows, place(b, b0), n, place(parts, p0), first, last,
-            place(out, o0), o_row, o_column, ahead, a.dtype.type(0), out.dtype.type(0),
-        ))  # fmt: skip
-
-    return through_pointer
-
-
-@overload(outer_tile)
-def _outer_tile_compiled(
-    tile, height, a, a0, a_row, a_k, b, b0, b_k, b_panel, n, out, o0, o_row, o_panel, columns, fresh, ahead
-):
-    if config.BOUNDSCHECK:
-        return outer_tile
-
-    def through_pointer(
-        tile, height, a, a0, a_row, a_k, b, b0, b_k, b_panel, n, out, o0, o_row, o_panel, columns, fresh, ahead
-    ):
-        pointers.call(tile, (
-            height, place(a, a0), a_row, a_k, place(b, b0), b_k, b_panel, n,
-            place(out, o0), o_row, o_panel, columns, fresh, ahead, out.dtype.type(0),
-        ))  # fmt: skip
-
-    return through_pointer
-
-
-@cache
-def compiled(item_type):
-    """The addresses of the tiles for "float32" or "float64" arrays; compiled, or loaded from disk, the first time."""
-    item = getattr(types, item_type)
-    return (
-        pointers.address_of(_dot_tile, (types.int64,) * 13 + (item,)),
-        pointers.address_of(_outer_tile, (types.int64,) * 14 + (item,)),
-    )
-
-
-@cache
-def converting(given, item_type):
-    """The address of the tile that converts a `given` type, "uint8" or a float, to "float32" or "float64"."""
-    # Calls by address pass whole numbers as int64: that type stands for uint8.
-    signature = (types.int64 if given == "uint8" else getattr(types, given), getattr(types, item_type))
-    return pointers.address_of(_converting_dot_tile, (types.int64,) * 15 + signature)
-
-
-@Kernel
-def _dot_tile(height, a, a_row, rows, b, n, parts, first, last, out, o_row, o_column, ahead, like):
-    """dot_tile on addresses."""
-    products.dot(height, a, a_row, rows, b, n, parts, first, last, out, o_row, o_column, ahead, like)
-
-
-@Kernel
-def _converting_dot_tile(
-    height, a, a_row, copy, c_row, rows, b, n, parts, first, last, out, o_row, o_column, ahead, given, like
-):
-    """converting_dot_tile on addresses."""
-    products.converting_dot(
-        height, a, a_row, copy, c_row, rows, b, n, parts, first, last, out, o_row, o_column, ahead, given, like
-    )
-
-
-@Kernel
-def _outer_tile(height, a, a_row, a_k, b, b_k, b_panel, n, out, o_row, o_panel, columns, fresh, ahead, like):
-    """outer_tile on addresses."""
-    products.outer(height, a, a_row, a_k, b, b_k, b_panel, n, out, o_row, o_panel, columns, fresh, ahead, like)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import narrow, narrow_plan, panels, rows, workers
+from . import narrow, narrow_plan, panels, products, rows, workers
 from .blocks import handed, reading_of, shape_of
 from .counts import beginning, finish, is_stopped, wait
 from .jit import Kernel, helper, merged, out_of_line
@@ -32,6 +32,7 @@ from .records import opener, record
 from .rows import SAMPLES
 from .rows import rows as rows_of_strip
 from .rows import tag as tag_of
+from .shapes import heights, item_name
 from .tiles import dot_tile, outer_tile
 
 # W1 and dW1 are large: a block has more rows than fit into L2, so that they are walked through less often.
@@ -70,6 +71,10 @@ def plan(n_rows, n_features, n_hidden, n_outputs, item_bytes, reading, trains):
     gradient_at = slopes_at + (first.tile * first.block_rows if trains else 0)
     lane_items = whole_lines(gradient_at + (n_hidden * n_outputs if trains else 0), item_bytes)
     lane_sums = whole_lines(4 * first.panel + n_hidden + n_outputs + 1, 8)
+    group = -(-n_outputs // -(-n_outputs // first.tile))
+    item = item_name(item_bytes)
+    products.dot.table(item, heights=heights(n_outputs, group) if trains else ())
+    products.outer.table(item, heights=[*heights(n_outputs, group), *heights(n_hidden, first.tile)])
     return Plan(
         first=first._replace(
             lane_items=lane_items,
@@ -82,7 +87,7 @@ def plan(n_rows, n_features, n_hidden, n_outputs, item_bytes, reading, trains):
         packed_at=packed_at,
         slopes_at=slopes_at,
         gradient_at=gradient_at,
-        group=-(-n_outputs // -(-n_outputs // first.tile)),
+        group=group,
         trains=trains,
     )
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from . import moves, tiles
+from . import moves, products
 from .blocks import DIRECT
 from .counts import COUNTS
 from .memory import RESULTS, Sizes, row_items, whole_lines
 from .records import opener
-from .shapes import panel_items, tallest
+from .shapes import item_name, panel_items, tallest
 
 COPY, SCORES, ROWS, GRADIENTS, N_STAGES = range(5)
 # Scores of a block: more rows a block mean that W and dW are walked through less often. Never above _MOST_BYTES.
@@ -60,7 +60,7 @@ class Plan(NamedTuple):
     want_w: bool
     want_b: bool
     want_x: bool
-    outer_tile: int  # addresses of what is compiled
+    outer_tile: int  # addresses of what is compiled; see ``native``
     copy_tile: int
 
 
@@ -87,7 +87,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt):
     strip_at = max((panel if few else max(panel, chunk)) * group, block_rows * part_features)
     sums_db = RESULTS + n_blocks * -(-block_rows // TASK_ROWS)
     sums_squares = sums_db + n_panels * panel
-    item_type = "float32" if item_bytes == 4 else "float64"
+    item = item_name(item_bytes)
     return Plan(
         n_rows=n_rows,
         n_features=n_features,
@@ -117,8 +117,8 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt):
         want_w="W" in wrt,
         want_b="b" in wrt,
         want_x="X" in wrt,
-        outer_tile=tiles.compiled(item_type)[1],
-        copy_tile=moves.copying(item_type),
+        outer_tile=products.outer.table(item, heights=range(1, tallest() + 1)),
+        copy_tile=moves.copying.address(item),
     )
 
 

@@ -15,9 +15,9 @@ from . import __version__, checks
 from .losses import LOSSES
 
 _DTYPES = ("float32", "float64")
-# Enough work for two lanes; few classes, with a pivot in float64 and without, and many: what these need is all that any
-# call on such arrays needs.
-_WARMUP_SHAPES = ((256, 2048, 7), (256, 2048, 4), (256, 512, 150))
+# Enough work for two lanes; few classes, with a pivot in float64 and without, and many; then tiles of each height: what
+# these need is all that any call on such arrays needs.
+_WARMUP_SHAPES = ((256, 2048, 7), (256, 2048, 4), (256, 512, 150), *((60, 16, n_classes) for n_classes in range(1, 11)))
 
 
 def info() -> dict[str, Any]:
