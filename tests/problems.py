@@ -7,12 +7,15 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import numpy as np
 import pytest
+
+from jitloss_kernels.jit import Kernel
 
 JIT_DISABLED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled with NUMBA_DISABLE_JIT=1")
@@ -24,6 +27,11 @@ DTYPES = ("float64", "float32")
 # Sums of up to some thousand terms of size 1 in another order: a few dozen roundings of the dtype, of the largest
 # entry. Small entries of a gradient are differences of large terms, so their error is absolute.
 ROUNDINGS = {"float64": 1e-13, "float32": 1e-5}
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that calls what only kernels can."""
+    return Kernel(function).serial
 
 
 def make(

@@ -157,7 +157,7 @@ def test_options_are_part_of_the_key():
     """Beside the source that spells them: one may follow from the environment."""
     codegen = SimpleNamespace(magic_tuple=lambda: ("x86_64",))
     paths = {
-        cache.DiskCache(lanes.lane_count, {"nopython": True, "fastmath": fast})._path("(int64,)", codegen)
+        cache.DiskCache(lanes.lane_count, {"nopython": True, "fastmath": fast})._place("(int64,)", codegen)
         for fast in (False, {"contract"}, {"contract", "nsz"})
     }
     assert len(paths) == 3
@@ -220,10 +220,10 @@ def test_without_sources_nothing_is_kept(monkeypatch):
     """In a zip there is nothing to digest, so nothing to tell one version's code from another's."""
     entry = cache.DiskCache(lanes.fold.python, {})
     codegen = SimpleNamespace(magic_tuple=tuple)
-    assert entry._path("sig", codegen) is not None
+    assert entry._place("sig", codegen) is not None
     monkeypatch.setattr(cache.sources, "IMPORTED", None)
     monkeypatch.setattr(cache.sources, "digest", lambda: None)
-    assert entry._path("sig", codegen) is None
+    assert entry._place("sig", codegen) is None
 
 
 def test_any_flipped_bit_is_noticed():

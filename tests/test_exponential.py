@@ -5,13 +5,12 @@ import numpy as np
 import pytest
 
 from jitloss_kernels.exponential import exp_nonpositive
-from jitloss_kernels.jit import helper
-from problems import DTYPES
+from problems import DTYPES, compiled
 
 LOWEST = {"float32": -87.33, "float64": -708.39}  # exp is normal from about here on
 
 
-@helper
+@compiled
 def exponentials(x, out):
     for i in range(len(x)):
         out[i] = exp_nonpositive(x[i])

@@ -56,7 +56,7 @@ def test_lane_functions_are_kept_out_of_line():
     def kernel(x):
         return callee(x)
 
-    assert callee(1) == kernel.serial(1) == 2
+    assert kernel.serial(1) == 2
     ir = callee.inspect_llvm(callee.signatures[0])
     assert is_out_of_line(ir, "callee")
 
@@ -64,8 +64,49 @@ def test_lane_functions_are_kept_out_of_line():
     def inlined(x):
         return x + 1
 
-    assert inlined(1) == 2
+    @jit.Kernel
+    def other(x):
+        return inlined(x)
+
+    assert other.serial(1) == 2
     assert not is_out_of_line(inlined.inspect_llvm(inlined.signatures[0]), "inlined")
+
+
+@needs_jit
+def test_what_kernels_call_python_cannot():
+    """It has no code of its own: an error, not a crash."""
+
+    @jit.helper
+    def part(x):
+        return x + 1
+
+    @jit.Kernel
+    def kernel(x):
+        return part(x)
+
+    assert kernel.serial(1) == 2
+    with pytest.raises(TypeError):
+        part(1)
+
+
+@needs_jit
+def test_parts_are_private_to_each_kernel():
+    """Else the linker would take the copy that it met first, whatever LLVM had made of it for another kernel."""
+
+    @jit.helper
+    def callee(x):
+        jit.out_of_line()
+        return x + 1
+
+    @jit.Kernel
+    def kernel(x):
+        return callee(x)
+
+    assert kernel.serial(1) == 2
+    (ir,) = kernel.serial.inspect_llvm().values()
+    definitions = [line for line in ir.splitlines() if line.startswith("define") and "callee" in line]
+    assert len(definitions) == 1
+    assert definitions[0].startswith("define internal ")
 
 
 @needs_jit

@@ -4,8 +4,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from jitloss_kernels.jit import helper
 from jitloss_kernels.logarithm import log_from_one
+from problems import compiled
 
 random = np.random.default_rng(0)
 ARGUMENTS = {
@@ -18,7 +18,7 @@ ARGUMENTS = {
 }
 
 
-@helper
+@compiled
 def logarithms(x, out):
     for i in range(len(x)):
         out[i] = log_from_one(x[i])

@@ -9,21 +9,20 @@ import numpy as np
 import pytest
 
 from jitloss_kernels import differences, exchanges, moves, products, shapes, tiles
-from jitloss_kernels.jit import helper
 from jitloss_kernels.pointers import by_address
 from jitloss_kernels.simd import target
-from problems import DTYPES, JIT_DISABLED, check_in_fresh_process, needs_jit
+from problems import DTYPES, JIT_DISABLED, check_in_fresh_process, compiled, needs_jit
 
 needs_machine_code = pytest.mark.skipif(not by_address(), reason="the plain functions are what runs")
 TOLERANCE = {"float64": 1e-12, "float32": 1e-4}  # sums of up to a hundred products of size 1, of the largest entry
 
 
-@helper
+@compiled
 def dot(tile, height, a, a0, a_row, rows, b, b0, n, parts, p0, first, last, out, o0, o_row, o_column, ahead):
     tiles.dot_tile(tile, height, a, a0, a_row, rows, b, b0, n, parts, p0, first, last, out, o0, o_row, o_column, ahead)
 
 
-@helper
+@compiled
 def converting_dot(
     tile, height, a, a0, a_row, copy, c0, c_row, rows, b, b0, n, parts, p0, first, last, out, o0, o_row, o_column, ahead
 ):
@@ -33,7 +32,7 @@ def converting_dot(
     )  # fmt: skip
 
 
-@helper
+@compiled
 def outer(tile, height, a, a0, a_row, a_k, b, b0, b_k, b_panel, n, out, o0, o_row, o_panel, columns, fresh, ahead):
     tiles.outer_tile(
         tile, height, a, a0, a_row, a_k, b, b0, b_k, b_panel, n, out, o0, o_row, o_panel, columns, fresh, ahead
@@ -44,32 +43,32 @@ def around(n):
     return [max(n - 1, 1), n, n + 1]
 
 
-@helper
+@compiled
 def transpose(tile, a, a0, a_row, rows, columns, out, o0, o_row, filled):
     moves.transpose_tile(tile, a, a0, a_row, rows, columns, out, o0, o_row, filled)
 
 
-@helper
+@compiled
 def copy(tile, a, a0, a_row, rows, columns, out, o0, o_row):
     moves.copy_tile(tile, a, a0, a_row, rows, columns, out, o0, o_row)
 
 
-@helper
+@compiled
 def choose(tile, a, a0, rows, classes, out, o0):
     differences.pivot_tile(tile, a, a0, rows, classes, out, o0)
 
 
-@helper
+@compiled
 def difference(tile, a, a0, rows, classes, pivot, out, o0):
     differences.difference_tile(tile, a, a0, rows, classes, pivot, out, o0)
 
 
-@helper
+@compiled
 def exchange(tile, s, s0, step, columns, pivot, n_marking):
     exchanges.exchange_tile(tile, s, s0, step, columns, pivot, n_marking)
 
 
-@helper
+@compiled
 def complete(tile, a, a0, rows, classes, pivot, out, o0):
     differences.completion_tile(tile, a, a0, rows, classes, pivot, out, o0)
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import overload
+
+from .jit import overload
 
 
 def shape_of(X: np.ndarray, rows: np.ndarray | None) -> str:

@@ -5,10 +5,8 @@ An interrupt sets all counts to `ALL_DONE`: nothing is left to claim, nothing to
 
 from __future__ import annotations
 
-from numba.extending import overload
-
 from . import atomics
-from .jit import helper, merged
+from .jit import helper, merged, overload
 from .pointers import place
 
 # A count of claimed and one of finished tasks for each stage.

@@ -11,9 +11,9 @@ from math import exp, factorial
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
-from .jit import EXACT, in_line
+from .jit import EXACT, in_line, overload
 
 _LOG2_E = 1.4426950408889634
 LOG2_PARTS = (6.93147180369123816490e-01, 1.90821492927058770002e-10)
@@ -48,7 +48,7 @@ _F = _coefficients(np.float32, 8)
 _D = _coefficients(np.float64, 14)
 
 
-@overload(exp_nonpositive, jit_options=EXACT)
+@overload(exp_nonpositive, EXACT)
 def _exp_nonpositive_compiled(x):
     item = np.float32 if x == types.float32 else np.float64
     lowest, high, low = _FLOAT32 if item is np.float32 else _FLOAT64

@@ -13,6 +13,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba import extending
 from numba.core import types
 from numba.extending import intrinsic
 
@@ -35,18 +36,26 @@ OPTIONS: dict[str, Any] = {
     "no_cfunc_wrapper": True,
 }
 
+# What kernels call, Python cannot.
+PART = OPTIONS | {"pipeline_class": linkage.PartCompiler, "no_cpython_wrapper": True}
+
 # Nothing is reordered: for arithmetic whose rounding errors cancel on purpose.
-EXACT = OPTIONS | {"fastmath": {"contract"}}
+EXACT = PART | {"fastmath": {"contract"}}
 
 
 def helper(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile `function` for use inside kernels; it is cached on disk as a part of each of them."""
-    return numba.njit(**OPTIONS)(function)
+    return numba.njit(**PART)(function)
 
 
 def merged(function: Callable[..., Any]) -> Callable[..., Any]:
     """A helper that becomes a part of its caller before anything is typed: no compilation of its own to wait for."""
     return numba.njit(inline="always", **OPTIONS)(function)
+
+
+def overload(function: Callable[..., Any], options: dict[str, Any] = PART, **more: Any) -> Any:
+    """numba's ``overload``, for functions that kernels call: what is compiled in place of `function`."""
+    return extending.overload(function, jit_options=options, **more)
 
 
 class Kernel:

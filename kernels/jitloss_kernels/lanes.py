@@ -18,10 +18,9 @@ from typing import Any
 
 import numpy as np
 from numba import prange, typeof, types
-from numba.extending import overload
 
 from . import loops, pointers
-from .jit import Kernel, helper
+from .jit import Kernel, helper, overload
 from .memory import aligned, whole_lines
 from .tags import TAGS
 from .threads import launch, pool_size

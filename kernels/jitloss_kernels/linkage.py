@@ -1,65 +1,121 @@
-"""A kernel keeps the functions that it calls to itself.
+"""Functions that kernels call are parts of them, and nothing on their own.
 
 numba compiles each function that a kernel calls twice: alone, and again as a part of the kernel, where LLVM knows more
-of its arguments and may order its sums in another way. Both copies have one name, and the linker takes whichever it met
-first: the one compiled alone in a process that compiles, the kernel's own in a process that loads the kernel from disk.
-So a first run and a second one could differ in their last bits. A function that only its kernel can see is found there
-and nowhere else.
+of its arguments and may order its sums in another way. Here it is a part, and no more: it is kept as it is for kernels
+to link, neither optimised nor turned into machine code, which takes a sixth off the time of a first call.
+
+Two kernels may have made two things of one part. All copies have one name, and the linker takes whichever it met first,
+one in a process that compiles and another in a process that loads from disk: results could differ in their last bits.
+So each kernel keeps its parts to itself.
 """
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 from llvmlite.binding import Linkage
-from numba.core.codegen import CPUCodeLibrary
+from numba import _dynfunc
+from numba.core import codegen
 from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import AnalysisPass, register_pass
-from numba.core.typed_passes import AnnotateTypes
+from numba.core.typed_passes import AnnotateTypes, NativeLowering
 
-# Whether this numba has the step that is changed here. Where it has not, nothing may be loaded from disk.
-HIDES = hasattr(CPUCodeLibrary, "_finalize_final_module")
-
-
-class KernelCompiler(Compiler):
-    """numba's compiler, but that the kernel's callees are private. To be passed as `pipeline_class`."""
-
-    def define_pipelines(self) -> list[Any]:
-        """numba's own steps, and one before the kernel's library is made."""
-        pipelines: list[Any] = super().define_pipelines()
-        for pipeline in pipelines:
-            pipeline.add_pass_after(_PrivateCallees, AnnotateTypes)
-            pipeline.finalize()
-        return pipelines
-
+_PRIVATE = ("_finalize_final_module", "_get_module_for_linking", "_optimize_functions", "_raise_if_finalized")
+# Whether this numba has the steps that are changed here. Where it has not, nothing may be loaded from disk.
+HIDES = hasattr(codegen, "JITCodeLibrary") and all(hasattr(codegen.JITCodeLibrary, name) for name in _PRIVATE)
 
 # What numba makes of a function that it links into another one, and of the loop of a prange.
 _SHARED = (Linkage.linkonce_odr, Linkage.weak_odr)
 
 
-@register_pass(mutates_CFG=False, analysis_only=True)
-class _PrivateCallees(AnalysisPass):
-    """Make the library that the next step would make, and hide its callees when they are optimised and linked."""
+class KernelLibrary(codegen.JITCodeLibrary if HIDES else object):  # type: ignore[misc]
+    """The code of a kernel: its parts are private to it."""
 
-    _name = "private_callees"
+    def _finalize_final_module(self) -> None:
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage in _SHARED:
+                function.linkage = "internal"
+        super()._finalize_final_module()
+
+
+class PartLibrary(codegen.JITCodeLibrary if HIDES else object):  # type: ignore[misc]
+    """The code of a part, for kernels to link."""
+
+    def add_llvm_module(self, module: Any) -> None:
+        """Keep the `module` as it is."""
+        module.data_layout = self._codegen._data_layout
+        self._final_module.link_in(module)
+
+    def finalize(self) -> None:
+        """Link what it calls, once each."""
+        self._raise_if_finalized()
+        for library in dict.fromkeys(self._linking_libraries):
+            self._reload_init.update(library._reload_init)
+            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+        self._finalized = True
+
+
+class KernelCompiler(Compiler):
+    """numba's compiler with a KernelLibrary. To be passed as `pipeline_class`."""
+
+    library = KernelLibrary
+    passes: tuple[tuple[type, type], ...] = ()  # each after one of numba's own
+
+    def define_pipelines(self) -> list[Any]:
+        """numba's own steps, and others in between."""
+        pipelines: list[Any] = super().define_pipelines()
+        for pipeline in pipelines if HIDES else ():
+            for step, before in ((_OwnLibrary, AnnotateTypes), *self.passes):
+                pipeline.add_pass_after(step, before)
+            pipeline.finalize()
+        return pipelines
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _OwnLibrary(AnalysisPass):
+    """Make the library that the next step would make."""
+
+    _name = "own_library"
 
     def __init__(self) -> None:
         AnalysisPass.__init__(self)
 
     def run_pass(self, state: Any) -> bool:
         """Put the library where the next step looks for one."""
-        if not HIDES:
-            return False
-        library = state.targetctx.codegen().create_library(state.func_id.func_qualname)
-        library.enable_object_caching()
-        hand_over = library._finalize_final_module
-
-        def hide_and_hand_over() -> None:
-            for function in library._final_module.functions:
-                if not function.is_declaration and function.linkage in _SHARED:
-                    function.linkage = "internal"
-            hand_over()
-
-        library._finalize_final_module = hide_and_hand_over
-        state.library = library
+        if state.library is None:
+            state.library = state.pipeline.library(state.targetctx.codegen(), state.func_id.func_qualname)
+            state.library.enable_object_caching()
+        state.flags.no_compile = isinstance(state.library, PartLibrary)
         return False
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _NothingToCall(AnalysisPass):
+    """What a part gives Python to call raises TypeError; numba knows the part by it."""
+
+    _name = "nothing_to_call"
+
+    def __init__(self) -> None:
+        AnalysisPass.__init__(self)
+
+    def run_pass(self, state: Any) -> bool:
+        """Make up for what numba leaves out where nothing is compiled."""
+        description = state.cr.fndesc
+        name, module = description.qualname, description.lookup_module()
+        entry = _dynfunc.make_function(module, name, "for kernels to call", _raising(), state.cr.env, (state.library,))
+        state.targetctx.insert_user_function(entry, description, [state.library])
+        state.cr = state.cr._replace(cfunc=entry)
+        return False
+
+
+def _raising() -> int:
+    """The address of a C function that raises TypeError, whatever it is given."""
+    return ctypes.cast(ctypes.pythonapi.PyErr_BadArgument, ctypes.c_void_p).value or 0
+
+
+class PartCompiler(KernelCompiler):
+    """numba's compiler with a PartLibrary."""
+
+    library = PartLibrary
+    passes = ((_NothingToCall, NativeLowering),)

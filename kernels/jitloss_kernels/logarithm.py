@@ -10,10 +10,10 @@ from math import log
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
 from .exponential import LOG2_PARTS
-from .jit import EXACT, in_line
+from .jit import EXACT, in_line, overload
 
 _HALF_ROOT = int(np.array(0.5**0.5).view(np.int64))  # the bits of √½: exponents count from there on
 _MANTISSA_BITS = 52
@@ -26,7 +26,7 @@ def log_from_one(x):
     return log(x)
 
 
-@overload(log_from_one, jit_options=EXACT)
+@overload(log_from_one, EXACT)
 def _log_from_one_compiled(x):
     high, low = LOG2_PARTS
 

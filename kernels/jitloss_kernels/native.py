@@ -26,11 +26,11 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.cpu_options import FastMathOptions
 from numba.core.fastmathpass import rewrite_module
 from numba.core.typing import signature as typed
-from numba.extending import lower_builtin, overload, type_callable
+from numba.extending import lower_builtin, type_callable
 
 from . import cache
 from .interrupts import uninterrupted
-from .jit import REORDER
+from .jit import REORDER, overload
 from .pointers import by_address
 from .simd import BYTE, INDEX, Vectors
 

@@ -12,9 +12,9 @@ from typing import Any, cast
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils, config
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
-from .jit import Kernel
+from .jit import Kernel, overload
 
 
 def address_of(kernel: Kernel, signature: tuple[Any, ...]) -> int:

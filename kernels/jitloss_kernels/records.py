@@ -15,7 +15,9 @@ from llvmlite import ir
 from numba import types
 from numba.core import config
 from numba.core.typing.templates import AttributeTemplate
-from numba.extending import infer_getattr, intrinsic, lower_getattr_generic, models, overload, register_model
+from numba.extending import infer_getattr, intrinsic, lower_getattr_generic, models, register_model
+
+from .jit import overload
 
 _INDEX = ir.IntType(64)
 

@@ -31,11 +31,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
-from numba.extending import overload
 
 from . import pointers
 from .exponential import exp_nonpositive, smallest_normal
-from .jit import Kernel, helper, merged
+from .jit import Kernel, helper, merged, overload
 from .options import PLAIN, TYPE
 from .shapes import panel_items
 from .weighing import combine, settle_hinges, settle_logarithms, subtract_targets, take_targets

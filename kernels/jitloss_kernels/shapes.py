@@ -1,7 +1,6 @@
 """How large vectors and tiles are on the target, for Python and for kernels alike."""
 
-from numba.extending import overload
-
+from .jit import overload
 from .simd import target
 
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 from math import log
 
 import numpy as np
-from numba.extending import overload
 
-from .jit import merged
+from .jit import merged, overload
 from .logarithm import log_from_one
 from .options import PLAIN
 from .pointers import given, load, store
