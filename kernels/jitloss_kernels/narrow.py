@@ -30,7 +30,7 @@ from .panels import fold, join, pack, place_of
 from .pivots import choose, exchange
 from .rows import SAMPLES
 from .rows import rows as rows_of_strip
-from .tiles import converting_dot_tile, dot_tile, outer_tile
+from .tiles import DOT_ROWS, converting_dot_tile, dot_tile, outer_tile
 
 
 @Kernel
@@ -100,9 +100,9 @@ def claim_task(counts, plan, stage, near):
 
 @merged
 def start_of(plan, lane):
-    """The first row of a lane: lanes are made of whole strips, but for the last."""
-    n_strips = (plan.n_rows + plan.panel - 1) // plan.panel
-    return min(lane * n_strips // plan.n_lanes * plan.panel, plan.n_rows)
+    """The first row of a lane: lanes are as even as they can be if the dot tile is to have whole groups of rows."""
+    n_groups = (plan.n_rows + DOT_ROWS - 1) // DOT_ROWS
+    return min(lane * n_groups // plan.n_lanes * DOT_ROWS, plan.n_rows)
 
 
 @helper

@@ -165,8 +165,16 @@ def _call(context, builder, where, given, values):
     """Call the numba function at the address `where` with values of the `given` types; what it returns is ignored."""
     passed, convention = _passed(given), context.call_conv
     values = [context.cast(builder, *value) for value in zip(values, given, passed, strict=True)]
+    values = [_uncounted(builder, *value) for value in zip(values, passed, strict=True)]
     function = builder.inttoptr(where, convention.get_function_type(types.none, passed).as_pointer())
     convention.call_function(builder, function, types.none, passed, values)
+
+
+def _uncounted(builder, value, kind):
+    """An array whose references nobody counts, since the caller's outlives the call; any other value as it is."""
+    if isinstance(kind, types.Array):
+        return builder.insert_value(value, ir.Constant(value.type.elements[0], None), 0)
+    return value
 
 
 def _trampoline(context, module, caller, job_type, arguments):

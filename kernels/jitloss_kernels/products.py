@@ -4,7 +4,7 @@ from .memory import CACHE_LINE
 from .native import native
 from .shapes import tallest
 from .simd import INDEX, item_bytes, loop
-from .tiles import converting_dot_tile, dot_tile, outer_tile
+from .tiles import DOT_ROWS, converting_dot_tile, dot_tile, outer_tile
 
 # LLVM's own unrolling of these loops, which are unrolled already, gains nothing and takes a fifth of a second.
 _NOT_UNROLLED = "optsize"
@@ -95,7 +95,7 @@ def _emit_dot(vectors, left, classes, rows, b, n, parts, first, last, out, o_row
     whole = builder.and_(n, INDEX(-panel))
     masks = [vectors.first_lanes(builder.sub(builder.sub(n, whole), INDEX(v * length))) for v in range(2)]
 
-    n_rows = 4 if 2 * classes <= tallest() else 2
+    n_rows = DOT_ROWS if 2 * classes <= tallest() else DOT_ROWS // 2
     n_sums = n_rows * classes
 
     def some_rows(top, _):

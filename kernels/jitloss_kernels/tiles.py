@@ -20,6 +20,9 @@ from __future__ import annotations
 
 from .shapes import panel_items, vector_items
 
+# The dot tile reads so many rows at a time, or half as many where it has many classes.
+DOT_ROWS = 4
+
 
 def dot_tile(tile, height, a, a0, a_row, rows, b, b0, n, parts, p0, first, last, out, o0, o_row, o_column, ahead):
     """out[i, j] += Σ_k a[i, k] b[k, j] for i < rows, j < height ≤ tallest(), k < n.
