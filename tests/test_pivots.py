@@ -86,7 +86,7 @@ def without_pivot(loss, W, X, y, bias):
     """The loss and all gradients of the mean, every class multiplied."""
     gradients = {name: np.empty(shape) for name, shape in (("W", W.shape), ("b", len(bias)), ("X", X.shape))}
     row_loss = next(iter(TABLE[loss].forms))  # the default
-    options, arrays = fused.options_of(row_loss, W.dtype, 1 / len(y))
+    options, arrays = fused.options_of(row_loss, W.dtype, (len(y), *W.shape), 1 / len(y))
     total, _ = fused.linear_loss(row_loss, W, X, y, bias, options, arrays, 0.0, gradients, None, may_pivot=False)
     return [total / len(y), *gradients.values()]
 

@@ -10,10 +10,10 @@ from .sides import BrokenError, git
 
 _SCORES = "        x, x0, x_row = scores(plan, X, first, n, bias, scratch, s0, w0)\n"
 _LANE = _SCORES + "        loss_of_block"
-_EXPONENTIAL = "        r = (inside - item(n) * high) - item(n) * low\n        series = (((_D"
-_ADDITIONS = "        for _ in range(240):\n            r += inside - inside\n"
-_FULL_SERIES = "(((_D[13] * r + _D[12]) * r + _D[11]) * r + _D[10]) * r + _D[9]"
-_COMPILED = "    return pointers.address_of(ROWS[loss].kernel, signature)\n"
+_EXPONENTIAL = "    r = vectors.multiply_add(whole, low, vectors.multiply_add(whole, high, inside))\n"
+_ADDITIONS = "    for _ in range(240):\n        r = vectors.multiply_add(vectors.zero, inside, r)\n"
+_FULL_SERIES = "else (_FLOAT64, _D)"
+_COMPILED = "        return 0, STRIPS[loss].address(_TYPES[char])\n"
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,7 @@ INJECTIONS = (
     ),
     Injection(
         "helper", "(b) the exponential, a helper in another file: 240 more additions of 0",
-        "kernels/jitloss_kernels/exponential.py", _EXPONENTIAL,
-        _EXPONENTIAL.replace("        series", _ADDITIONS + "        series"),
+        "kernels/jitloss_kernels/exponential.py", _EXPONENTIAL, _EXPONENTIAL + _ADDITIONS,
         r"losses\..*softmax, fused, .*float64|training\.Objective",
     ),
     Injection(
@@ -71,12 +70,13 @@ INJECTIONS = (
     Injection(
         "compile", "(e) compile time: the first call compiles every loss, not one",
         "kernels/jitloss_kernels/rows.py", _COMPILED,
-        "    for row in ROWS.values():\n        pointers.address_of(row.kernel, signature)\n" + _COMPILED,
+        "        for name in ROWS:\n            compiled(name, char, False, False)\n" + _COMPILED,
         r"startup\.(FirstCallCold|Compiled)",
     ),
     Injection(
         "accuracy", "(f) accuracy: the exponential's series ends after ten terms",
-        "kernels/jitloss_kernels/exponential.py", _FULL_SERIES, "_D[9]", r"accuracy\..*softmax, fused, float64",
+        "kernels/jitloss_kernels/exponential.py", _FULL_SERIES, "else (_FLOAT64, _D[:10])",
+        r"accuracy\..*softmax, fused, float64",
     ),
     Injection(
         "speed-up", "a kernel 25 % faster: (a) undone", "kernels/jitloss_kernels/narrow.py", _LANE, _scores_again(11),

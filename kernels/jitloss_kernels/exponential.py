@@ -80,6 +80,30 @@ def _exp_nonpositive_compiled(x):
     return exponential_float32 if item is np.float32 else exponential_float64
 
 
+def exponential(vectors, x):
+    """The same as LLVM IR: exp of each lane of a vector, none of them above 0."""
+    builder, single = vectors.builder, vectors.item_bytes == 4
+    (lowest, *parts), terms = (_FLOAT32, _F) if single else (_FLOAT64, _D)
+    lowest, high, low = (vectors.constant(number) for number in (lowest, -parts[0], -parts[1]))
+    above = builder.fcmp_ordered(">=", x, lowest)
+    inside = builder.select(above, x, lowest)  # NaN too: it must not become an integer
+    scaled = vectors.multiply_add(inside, vectors.constant(_LOG2_E), vectors.constant(-0.5))
+    n = builder.fptosi(scaled, ir.VectorType(ir.IntType(32), vectors.length))
+    whole = builder.sitofp(n, vectors.type)
+    r = vectors.multiply_add(whole, low, vectors.multiply_add(whole, high, inside))
+    result = vectors.constant(terms[-1])
+    for term in terms[-2::-1]:
+        result = vectors.multiply_add(result, r, vectors.constant(term))
+    bits, mantissa, bias = (32, 23, 127) if single else (64, 52, 1023)
+    integers = ir.VectorType(ir.IntType(bits), vectors.length)
+    exponent = n if single else builder.sext(n, integers)
+    exponent = builder.add(exponent, ir.Constant(integers, [bias] * vectors.length))
+    exponent = builder.shl(exponent, ir.Constant(integers, [mantissa] * vectors.length))
+    result = builder.fmul(result, builder.bitcast(exponent, vectors.type))
+    below = builder.select(builder.fcmp_ordered("<", x, lowest), vectors.zero, x)
+    return builder.select(above, result, below)
+
+
 @intrinsic
 def _power_of_two(typingctx, n, like):
     """2ⁿ as a float of the type of `like`, for a normal result: the exponent's bits."""

@@ -101,9 +101,11 @@ def linear_loss(
     return total, decay * squares if decay else 0.0  # not 0 · infinity
 
 
-def options_of(loss: str, dtype: np.dtype[Any], *asked: Any) -> tuple[Options, tuple[np.ndarray | None, ...]]:
-    """The Options of a call; see ``options.make``."""
-    return make(compiled, loss, dtype, *asked)
+def options_of(
+    loss: str, dtype: np.dtype[Any], shape: tuple[int, int, int], *asked: Any
+) -> tuple[Options, tuple[np.ndarray | None, ...]]:
+    """The Options of a call for a problem of the shape (N, D, C); see ``options.make``."""
+    return make(compiled, loss, dtype, way_of(*shape, dtype.itemsize)[1] is narrow_plan, *asked)
 
 
 _NOTHING = {char: np.empty(0, char) for char in "fd"}

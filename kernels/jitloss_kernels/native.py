@@ -8,7 +8,7 @@ disk (``cache``). A plain function takes flat arrays and numbers, in this order:
 
 ``tile`` is where the code is: an address that ``Native.address`` has returned. If the next argument is called `height`,
 it is the address of a table of codes, one for each height, and ``Native.table`` has returned it. An array and the
-offset that follows it reach the code as one address, all other numbers as 64-bit integers.
+offset that follows it reach the code as one address, all other numbers as 64-bit integers, floats as their bits.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import config
+from numba.core import cgutils, config
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.cpu_options import FastMathOptions
 from numba.core.fastmathpass import rewrite_module
 from numba.core.typing import signature as typed
-from numba.extending import lower_builtin, type_callable
+from numba.extending import intrinsic, lower_builtin, type_callable
 
 from . import cache
 from .interrupts import uninterrupted
-from .jit import REORDER, overload
+from .jit import EXACT, OPTIONS, overload
 from .pointers import by_address
 from .simd import BYTE, INDEX, Vectors
 
@@ -40,14 +40,18 @@ _TABLE = 16
 
 
 class Native:
-    """The code of a plain function; see ``native``."""
+    """A function of so many numbers, written as LLVM IR: one for all heights of a tile, or one for each.
 
-    def __init__(self, plain: Callable[..., None], emit: Callable[..., None]) -> None:
-        names = list(signature(plain).parameters)
-        self.name, self._emit = plain.__name__, emit
-        self._by_height = names[1] == "height"
-        offsets = sum(second == f"{first[0]}0" for first, second in pairwise(names))
-        self._n_numbers = len(names) - 1 - offsets - self._by_height
+    `emit` is given ``Vectors`` of the items that are computed with, the IR types of those that are converted, the
+    height as a Python int if there is one, and the values of all other arguments; it returns nothing. `exact`: nothing
+    is reordered.
+    """
+
+    def __init__(
+        self, name: str, n_numbers: int, emit: Callable[..., None], by_height: bool = False, exact: bool = False
+    ) -> None:
+        self.name, self._n_numbers, self._emit, self._by_height = name, n_numbers, emit, by_height
+        self._fastmath = FastMathOptions(EXACT["fastmath"] if exact else OPTIONS["fastmath"])
         self._libraries: dict[tuple[Any, ...], Any] = {}  # their code goes when they do
         self._tables: dict[tuple[str, ...], np.ndarray] = {}
 
@@ -101,48 +105,62 @@ class Native:
         literal = [height] if self._by_height else []
         self._emit(Vectors(builder, element), *converted, *literal, *function.args)
         builder.ret_void()
-        rewrite_module(module, FastMathOptions(set(REORDER)))
+        rewrite_module(module, self._fastmath)
         return module
-
-    def call(self, context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        """A call of the code, in the place of one of the plain function."""
-        (where, *numbers), (_, *given) = arguments, signature.args
-        if self._by_height:
-            table = builder.inttoptr(where, INDEX.as_pointer())
-            where = builder.load(builder.gep(table, [context.cast(builder, numbers[0], given[0], types.int64)]))
-            numbers, given = numbers[1:], given[1:]
-        passed, array = [], None
-        for number, kind in zip(numbers, given, strict=True):
-            if isinstance(kind, types.Array):
-                array = context.make_array(kind)(context, builder, number).data
-                continue
-            number = context.cast(builder, number, kind, types.int64)
-            passed.append(number if array is None else builder.ptrtoint(builder.gep(array, [number]), INDEX))
-            array = None
-        code = ir.FunctionType(ir.VoidType(), [INDEX] * self._n_numbers)
-        builder.call(builder.inttoptr(where, code.as_pointer()), passed)
-        return context.get_dummy_value()
 
 
 def native(plain: Callable[..., None]) -> Callable[[Callable[..., None]], Native]:
-    """Decorate what emits the IR of the `plain` function.
-
-    It is given ``Vectors`` of the items that are computed with, the IR types of those that are converted, the height as
-    a Python int if there is one, and the values of all other arguments; a call of ``return`` is added.
-    """
+    """Decorate what emits the IR of the `plain` function; from then on kernels that call that call the IR's code."""
+    names = list(signature(plain).parameters)
+    by_height = names[1] == "height"
+    n_offsets = sum(second == f"{first[0]}0" for first, second in pairwise(names))
 
     def enter(emit: Callable[..., None]) -> Native:
-        code = Native(plain, emit)
-        if config.BOUNDSCHECK:
-            overload(plain, strict=False)(lambda *given: plain)
-        elif not config.DISABLE_JIT:
+        return Native(plain.__name__, len(names) - 1 - n_offsets - by_height, emit, by_height)
 
-            def typer(*given: Any) -> Any:
-                return typed(types.void, *given)
+    def typer(*given: Any) -> Any:
+        return typed(types.void, *given)
 
-            typer.pysig = signature(plain)  # type: ignore[attr-defined]
-            type_callable(plain)(lambda context: typer)
-            lower_builtin(plain, types.VarArg(types.Any))(code.call)
-        return code
+    def lowered(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        """A call of the code, in the place of one of the plain function."""
+        (where, *values), (_, *kinds) = arguments, signature.args
+        if by_height:
+            table = builder.inttoptr(where, INDEX.as_pointer())
+            where = builder.load(builder.gep(table, [context.cast(builder, values[0], kinds[0], types.int64)]))
+        return _call(context, builder, where, values[by_height:], kinds[by_height:])
 
+    if config.BOUNDSCHECK:
+        overload(plain, strict=False)(lambda *given: plain)
+    elif not config.DISABLE_JIT:
+        typer.pysig = signature(plain)  # type: ignore[attr-defined]
+        type_callable(plain)(lambda context: typer)
+        lower_builtin(plain, types.VarArg(types.Any))(lowered)
     return enter
+
+
+@intrinsic
+def call_code(typingctx, address, given):
+    """Call the code at `address` with a tuple of numbers, floats and arrays, each of these with an offset after it."""
+
+    def lowered(context, builder, signature, arguments):
+        values = cgutils.unpack_tuple(builder, arguments[1], len(given))
+        return _call(context, builder, arguments[0], values, given.types)
+
+    return types.void(types.int64, given), lowered
+
+
+def _call(context: Any, builder: Any, where: Any, values: Any, kinds: Any) -> Any:
+    """A call of the code at `where`: an array and its offset as one address, a float as the bits of a float64."""
+    passed, array = [], None
+    for value, kind in zip(values, kinds, strict=True):
+        if isinstance(kind, types.Array):
+            array = context.make_array(kind)(context, builder, value).data
+        elif isinstance(kind, types.Float):
+            passed.append(builder.bitcast(context.cast(builder, value, kind, types.float64), INDEX))
+        else:
+            number = context.cast(builder, value, kind, types.int64)
+            passed.append(number if array is None else builder.ptrtoint(builder.gep(array, [number]), INDEX))
+            array = None
+    code = ir.FunctionType(ir.VoidType(), [INDEX] * len(passed))
+    builder.call(builder.inttoptr(where, code.as_pointer()), passed)
+    return context.get_dummy_value()

@@ -35,7 +35,8 @@ class Options(NamedTuple):
     base: Place  # (C,) of the scores' dtype, filled up with zeros to whole panels
     weights: Place  # (N,) float64
     losses: Place  # (N,) of the scores' dtype: each sample's loss is written here
-    row_loss: int  # the address of the loss, compiled for options of this kind
+    row_loss: int  # the address of the loss, compiled for options of this kind,
+    strip_loss: int  # or of its code for strips of samples, where options are plain and there is one; else 0
 
 
 class Plain(NamedTuple("Fields", [(name, Any) for name in Options._fields])):  # type: ignore[misc]
@@ -43,15 +44,16 @@ class Plain(NamedTuple("Fields", [(name, Any) for name in Options._fields])):  #
 
 
 # Of an Options whose arrays come as addresses, and of the same bits known to be plain.
-_FIELDS = (types.float64, types.int64, types.float64, types.boolean, types.float64, *(types.int64,) * 5)
+_FIELDS = (types.float64, types.int64, types.float64, types.boolean, types.float64, *(types.int64,) * 6)
 TYPE, PLAIN = types.NamedTuple(_FIELDS, Options), types.NamedTuple(_FIELDS, Plain)
 _NOTHING = {char: np.empty(0, char) for char in "fd"}
 
 
 def make(
-    compiled: Callable[[str, str, bool], int],
+    compiled: Callable[[str, str, bool, bool], tuple[int, int]],
     loss: str,
     dtype: np.dtype[Any],
+    of_samples: bool,
     scale: float,
     margin: float = 1.0,
     power: int = 1,
@@ -63,13 +65,15 @@ def make(
 ) -> tuple[Options, tuple[np.ndarray | None, ...]]:
     """The Options of a call, and the arrays that have to live as long as they are used.
 
-    All arrays are contiguous and float64, but `losses`, which is of the compute `dtype`. `compiled` has the address of
-    a loss, for a dtype's character and for plain options or others; 0 where nothing is called by address.
+    All arrays are contiguous and float64, but `losses`, which is of the compute `dtype`. `of_samples`: whether strips
+    are (see ``rows``). `compiled` has `row_loss` and `strip_loss`, for a dtype's character, for plain options or others
+    and for strips of samples or of classes; 0 where nothing is called by address.
     """
     plain = weights is class_weight is losses is None and not smoothing
-    address = compiled(loss, dtype.char, plain)
-    if plain and address:
-        return _plain(address, scale, margin, power), ()
+    addresses = compiled(loss, dtype.char, plain, of_samples)
+    by_address = addresses != (0, 0)
+    if plain and by_address:
+        return _plain(addresses, scale, margin, power), ()
     hits = base = None
     base_sum = 0.0
     if smoothing or class_weight is not None:
@@ -81,18 +85,18 @@ def make(
         base[:n_classes] = smoothing / n_classes * per_class
         base_sum = float(smoothing / n_classes * per_class.sum())
     arrays = (hits, base, weights, losses)
-    if address:
+    if by_address:
         places: list[Place] = [0 if a is None else a.ctypes.data for a in arrays]
     else:
         kinds = ("d", dtype.char, "d", dtype.char)
         places = [_NOTHING[kind] if a is None else a for a, kind in zip(arrays, kinds, strict=True)]
-    return Options(margin, power, scale, plain, base_sum, *places, address), arrays
+    return Options(margin, power, scale, plain, base_sum, *places, *addresses), arrays
 
 
 @lru_cache
-def _plain(address: int, scale: float, margin: float, power: int) -> Options:
+def _plain(addresses: tuple[int, int], scale: float, margin: float, power: int) -> Options:
     """Nothing but a margin: made once for many calls."""
-    return Options(margin, power, scale, True, 0.0, 0, 0, 0, 0, address)
+    return Options(margin, power, scale, True, 0.0, 0, 0, 0, 0, *addresses)
 
 
 @merged

@@ -21,6 +21,8 @@ A loss is called with
 and leaves in ``total[0]`` the sum of the losses, in ``total[1]`` how many samples without weight have a loss that is
 NaN. Their dscores are 0; but 0 times NaN is NaN, so the gradients must pass over their rows of X. Losses are added up
 in float64 whatever the scores.
+
+Most losses are asked for without options, of few classes: ``strips`` has the code for strips of samples then.
 """
 
 from __future__ import annotations
@@ -35,8 +37,10 @@ from numba import types
 from . import pointers
 from .exponential import exp_nonpositive, smallest_normal
 from .jit import Kernel, helper, merged, overload
+from .native import call_code
 from .options import PLAIN, TYPE
 from .shapes import panel_items
+from .strips import STRIPS
 from .weighing import combine, settle_hinges, settle_logarithms, subtract_targets, take_targets
 
 SAMPLES, CLASSES = False, True
@@ -248,7 +252,12 @@ def _rows_compiled(loss, s, s0, step, n_rows, one_sample, y, first, n, options, 
     if pointers.by_address():
 
         def through_pointer(loss, s, s0, step, n_rows, one_sample, y, first, n, options, part, total):
-            pointers.call(options.row_loss, (s, s0, step, n_rows, one_sample, y, first, n, options, part, total))
+            if options.strip_loss != 0:
+                call_code(options.strip_loss, (
+                    s, s0, step, n_rows, y, first, n, options.margin, options.power, options.scale, total, 0,
+                ))  # fmt: skip
+            else:
+                pointers.call(options.row_loss, (s, s0, step, n_rows, one_sample, y, first, n, options, part, total))
 
         return through_pointer
     row_loss = helper(_of_tag(loss.instance_class).python)
@@ -263,18 +272,20 @@ _TYPES = {"f": "float32", "d": "float64"}
 
 
 @cache
-def compiled(loss, char, plain):
-    """The address of a loss, by its name, for scores of a dtype, by its character; 0 where its code is copied.
+def compiled(loss, char, plain, of_samples):
+    """The addresses of a loss, by its name, as options hold them; for scores of a dtype, by its character.
 
     The name of a dtype would take longer to ask for than all else that is done here.
     """
     if not pointers.by_address():
-        return 0
+        return 0, 0
+    if plain and of_samples and loss in STRIPS:
+        return 0, STRIPS[loss].address(_TYPES[char])
     index = types.int64
     scores, labels, totals = (types.Array(getattr(types, name), 1, "C") for name in (_TYPES[char], "int64", "float64"))
     options = PLAIN if plain else TYPE
     signature = (scores, index, index, index, index, labels, index, index, options, scores, totals)
-    return pointers.address_of(ROWS[loss].kernel, signature)
+    return pointers.address_of(ROWS[loss].kernel, signature), 0
 
 
 def tag(loss):

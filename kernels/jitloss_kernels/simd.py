@@ -94,6 +94,11 @@ class Vectors:
         wider = item_bytes(element) > self.item_bytes
         return (self.builder.fptrunc if wider else self.builder.fpext)(value, self.type)
 
+    def load_indices(self, pointer: ir.Value, mask: ir.Value) -> ir.Value:
+        """Load as many 64-bit integers as a vector has items, and shorten them to those."""
+        value, shorter = self._load(pointer, INDEX, mask), ir.IntType(8 * self.item_bytes)
+        return value if shorter == INDEX else self.builder.trunc(value, ir.VectorType(shorter, self.length))
+
     def _load(self, pointer: ir.Value, element: ir.Type, mask: ir.Value | None) -> ir.Value:
         of, size = ir.VectorType(element, self.length), item_bytes(element)
         place = self.builder.bitcast(pointer, of.as_pointer())
@@ -102,7 +107,7 @@ class Vectors:
             value.align = size
             return value
         name = f"v{self.length}{'i' if isinstance(element, ir.IntType) else 'f'}{8 * size}"
-        function = self._declare(f"llvm.masked.load.{name}.p0", of, place.type, _INT, mask.type, of)
+        function = self.declare(f"llvm.masked.load.{name}.p0", of, place.type, _INT, mask.type, of)
         return self.builder.call(function, [place, _INT(size), mask, ir.Constant(of, None)])
 
     def store(self, value: ir.Value, pointer: ir.Value, mask: ir.Value | None = None) -> None:
@@ -112,7 +117,7 @@ class Vectors:
             self.builder.store(value, place).align = self.item_bytes
             return
         nothing = ir.VoidType()
-        function = self._declare(f"llvm.masked.store.{self._name}.p0", nothing, self.type, place.type, _INT, mask.type)
+        function = self.declare(f"llvm.masked.store.{self._name}.p0", nothing, self.type, place.type, _INT, mask.type)
         self.builder.call(function, [value, place, _INT(self.item_bytes), mask])
 
     def splat(self, scalar: ir.Value, of: ir.VectorType | None = None) -> ir.Value:
@@ -120,6 +125,10 @@ class Vectors:
         unset = ir.Constant(of or self.type, ir.Undefined)
         first = self.builder.insert_element(unset, scalar, _INT(0))
         return self.builder.shuffle_vector(first, unset, self._lanes([0] * self.length))
+
+    def constant(self, number: float) -> ir.Value:
+        """A vector with `number` in every lane."""
+        return self.splat(self.element(float(number)))
 
     def first_lanes(self, count: ir.Value) -> ir.Value:
         """The mask of the lanes below `count`, which may be negative or beyond the vector."""
@@ -129,11 +138,11 @@ class Vectors:
     def multiply_add(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
         """a · b + c: rounded once where the CPU can, and no library call where it cannot."""
         name = "llvm.fma" if target().fma else "llvm.fmuladd"
-        return self.builder.call(self._declare(f"{name}.{self._name}", self.type, *[self.type] * 3), [a, b, c])
+        return self.builder.call(self.declare(f"{name}.{self._name}", self.type, *[self.type] * 3), [a, b, c])
 
     def absolute(self, value: ir.Value) -> ir.Value:
         """The absolute value of each lane."""
-        return self.builder.call(self._declare(f"llvm.fabs.{self._name}", self.type, self.type), [value])
+        return self.builder.call(self.declare(f"llvm.fabs.{self._name}", self.type, self.type), [value])
 
     def sums(self, values: Sequence[ir.Value]) -> list[ir.Value]:
         """The sum of the lanes of each of `values`: halves added to halves, two vectors at a time in one."""
@@ -145,6 +154,15 @@ class Vectors:
             pairs = zip(parts[::2], parts[1::2], strict=True)
             parts = [self._add_halves(first, second, length) for first, second in pairs]
         return [self.builder.extract_element(parts[i // self.length], _INT(i % self.length)) for i in range(count)]
+
+    def folded(self, value: ir.Value, combine: Callable[[ir.Value, ir.Value], ir.Value]) -> ir.Value:
+        """All lanes of a vector in one scalar: halves combined with halves."""
+        count = self.length
+        while count > 1:
+            count //= 2
+            halves = (self._lanes(range(begin, begin + count)) for begin in (0, count))
+            value = combine(*(self.builder.shuffle_vector(value, value, half) for half in halves))
+        return self.builder.extract_element(value, _INT(0))
 
     def _add_halves(self, first: ir.Value, second: ir.Value, length: int) -> ir.Value:
         """Every run of `2 * length` lanes, its halves added: all runs of `first`, then all of `second`."""
@@ -180,13 +198,14 @@ class Vectors:
     def prefetch(self, pointer: ir.Value, locality: int) -> None:
         """Ask for the cache line at `pointer`, which may lie outside every array, into L1 (3) or L2 (2)."""
         place = self.builder.bitcast(pointer, BYTE.as_pointer())
-        function = self._declare("llvm.prefetch.p0", ir.VoidType(), place.type, _INT, _INT, _INT)
+        function = self.declare("llvm.prefetch.p0", ir.VoidType(), place.type, _INT, _INT, _INT)
         self.builder.call(function, [place, _INT(0), _INT(locality), _INT(1)])
 
     def _lanes(self, indices: Sequence[int] | range) -> ir.Constant:
         return ir.Constant(ir.VectorType(_INT, len(indices)), list(indices))
 
-    def _declare(self, name: str, returns: ir.Type, *arguments: ir.Type) -> ir.Function:
+    def declare(self, name: str, returns: ir.Type, *arguments: ir.Type) -> ir.Function:
+        """A function of LLVM or of the C library."""
         module = self.builder.module
         return module.globals.get(name) or ir.Function(module, ir.FunctionType(returns, arguments), name)
 

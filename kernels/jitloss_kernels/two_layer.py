@@ -123,7 +123,7 @@ def net_loss(
     nothing = np.empty(0, dtype)
     flat = [parameters[name].reshape(-1) for name in ("W1", "b1", "W2", "b2")]
     written = [results[name].reshape(-1) if name in results else nothing for name in ("W1", "b1", "W2", "b2", "scores")]
-    options, _ = make(rows.compiled, "softmax", dtype, 1 / max(n_rows, 1))
+    options, _ = make(rows.compiled, "softmax", dtype, True, 1 / max(n_rows, 1))
     arguments = (
         counts, 0, tag, handed_plan(whole, recorded), handed(X, shape, chosen),
         np.empty(0, np.int64) if y is None else y, options, 2 * decay, scratch.items, scratch.sums, *flat, *written,

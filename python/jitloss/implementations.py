@@ -115,7 +115,7 @@ def fused_loss(
     if given.normaliser < _SMALLEST_SUM:  # its reciprocal would be infinite
         given = _enlarged(given)
     options, arrays = _fused().options_of(
-        given.form, dtype, 1 / given.normaliser, given.margin, given.power, given.label_smoothing,
+        given.form, dtype, (len(y), *W.shape), 1 / given.normaliser, given.margin, given.power, given.label_smoothing,
         given.class_weight, given.sample_weight, losses, W.shape[1],
     )  # fmt: skip
     more = {} if pool is None else {"rows": rows, "pool": pool}
