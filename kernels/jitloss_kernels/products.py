@@ -107,17 +107,21 @@ def _emit_dot(vectors, left, classes, rows, b, n, parts, first, last, out, o_row
         steps = builder.sdiv(builder.mul(top, whole), INDEX(2 * n_rows))
         coming = builder.gep(b_at, [builder.add(builder.mul(n, INDEX(classes)), steps)])
 
-        def step(k, sums, masks=(None, None)):
-            sums = list(sums)
-            panel_at = builder.gep(b_at, [builder.mul(k, INDEX(classes))])
+        def step(k, sums):
             vectors.prefetch(builder.gep(coming, [builder.sdiv(k, INDEX(2))]), L2)
             for v in range(2):
-                row_vectors = left.load(k, v, masks[v])
-                for j in range(classes):
-                    right = vectors.load(builder.gep(panel_at, [INDEX(j * panel + v * length)]))
-                    for i in range(n_rows):
-                        s = i * classes + j
-                        sums[s] = vectors.multiply_add(row_vectors[i], right, sums[s])
+                sums = multiply(k, v, sums, None)
+            return sums
+
+        def multiply(k, v, sums, mask):
+            sums = list(sums)
+            panel_at = builder.gep(b_at, [builder.mul(k, INDEX(classes))])
+            row_vectors = left.load(k, v, mask)
+            for j in range(classes):
+                right = vectors.load(builder.gep(panel_at, [INDEX(j * panel + v * length)]))
+                for i in range(n_rows):
+                    s = i * classes + j
+                    sums[s] = vectors.multiply_add(row_vectors[i], right, sums[s])
             return sums
 
         def deliver(sums):
@@ -136,11 +140,12 @@ def _emit_dot(vectors, left, classes, rows, b, n, parts, first, last, out, o_row
         zeros = [vectors.zero] * n_sums
         sums = [_either(builder, zeros, begin, before, loaded, s) for s in range(n_sums)]
         sums = loop(builder, INDEX(0), whole, panel, sums, step)
-        begin = builder.block
-        with builder.if_then(builder.icmp_signed("<", whole, n)):
-            ends = step(whole, sums, masks)
-            inside = builder.block
-        sums = [_either(builder, sums, begin, ends, inside, s) for s in range(n_sums)]
+        for v in range(2):
+            begin = builder.block
+            with builder.if_then(builder.icmp_signed("<", builder.add(whole, INDEX(v * length)), n)):
+                ends = multiply(whole, v, sums, masks[v])
+                inside = builder.block
+            sums = [_either(builder, sums, begin, ends, inside, s) for s in range(n_sums)]
         with builder.if_else(last) as (at_end, between):
             with at_end:
                 deliver(sums)

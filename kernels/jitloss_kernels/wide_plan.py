@@ -17,8 +17,10 @@ COPY, SCORES, ROWS, GRADIENTS, N_STAGES = range(5)
 _SCORES_BYTES = 4 << 20
 _MOST_BYTES = 32 << 20
 _LEAST_ROWS, _MOST_ROWS = 256, 1024
-# A packed chunk of W, _CHUNK features of a group of classes, stays in L2; a tile's rows of it in L1.
+# A packed chunk of W, so many features of a group of classes, stays in L2; a tile's rows of it in L1. Rounding errors
+# of float32 grow with the length of a sum: more than so many features are added up in shorter ones.
 _CHUNK_BYTES = 2048
+_MANY_FEATURES, _SHORT_CHUNK = 1024, 256
 _GROUP_PANELS = 1, 4
 # With few rows nothing is reused and nothing packed: W is read as it lies, in runs as long as a page.
 _FEW_ROWS = 20
@@ -79,6 +81,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt):
     group = min(max(-(-n_panels // _MANY_GROUPS), least), most) * panel
     n_groups = -(-n_classes // group)
     chunk = _FEW_ROWS_CHUNK if few else _CHUNK_BYTES // item_bytes
+    chunk = min(chunk, _SHORT_CHUNK) if n_features > _MANY_FEATURES else chunk
     width = row_items(n_features, item_bytes)
     panel_step = block_rows * panel + whole_lines(1, item_bytes)
     copy_at = whole_lines(n_panels * panel_step, item_bytes)
