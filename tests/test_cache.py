@@ -11,7 +11,7 @@ import pytest
 
 import jitloss
 import jitloss_kernels
-from jitloss_kernels import cache, lanes
+from jitloss_kernels import cache, lanes, pointers
 from problems import check_in_fresh_process, needs_jit
 
 CALL = """
@@ -66,6 +66,7 @@ BITS = """
         print(*(hashlib.sha256(np.asarray(a).tobytes()).hexdigest()[:16] for a in results))
     for n_threads in (1, 2):
         say(*softmax_loss(*make((2960, 28, 103), "float32"), implementation="jit", wrt=("W", "X"), n_threads=n_threads))
+        say(*softmax_loss(*make((500, 40, 10)), 0.1, wrt=("W", "X"), n_threads=n_threads))
         for shape in ((32, 64, 10), (40, 30, 500)):
             W, X, y = make(shape, "float32")
             weights = {"sample_weight": np.linspace(0.5, 1, len(y)), "class_weight": np.linspace(1, 2, shape[2])}
@@ -80,12 +81,27 @@ def test_what_is_compiled_and_what_is_loaded_give_the_same_bits(tmp_path):
     """A first process, which compiles; a second, which loads; a third, which loads some and compiles some."""
     settings = {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_NUM_THREADS": "2"}
     compiled = check_in_fresh_process(BITS, **settings)
-    assert len(set(compiled.splitlines())) == 4  # on two threads the same as on one
+    assert len(set(compiled.splitlines())) == 5  # on two threads the same as on one
     assert check_in_fresh_process(BITS, **settings) == compiled
     for file in (tmp_path / "jitloss").iterdir():
         if file.name.startswith("run"):  # the kernels; not what they call by address
             file.unlink()
     assert check_in_fresh_process(BITS, **settings) == compiled
+
+
+@needs_jit
+@pytest.mark.skipif(not pointers.by_address(), reason="the plain functions are what runs")
+def test_tiles_are_kept_and_made_again_where_their_file_is_damaged(tmp_path):
+    """In a process that must not compile them; then without half of each file."""
+    call = "from jitloss import softmax_loss; print(softmax_loss([[0.0] * 3] * 2, [[1.0] * 2] * 9, [1] * 9)[0])"
+    refuse = "from jitloss_kernels.native import Native; Native._module = None; " + call
+    loss = check_in_fresh_process(call, NUMBA_CACHE_DIR=str(tmp_path))
+    assert check_in_fresh_process(refuse, NUMBA_CACHE_DIR=str(tmp_path)) == loss
+    tiles = [file for file in (tmp_path / "jitloss").iterdir() if "_tile-" in file.name or "_strip-" in file.name]
+    assert len(tiles) == 4  # dot, outer, transpose, softmax
+    for file in tiles:
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    assert check_in_fresh_process(call, NUMBA_CACHE_DIR=str(tmp_path)) == loss
 
 
 @needs_jit

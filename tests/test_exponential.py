@@ -32,7 +32,7 @@ def emit(vectors, x, out, n):
     loop(builder, INDEX(0), n, vectors.length, [], vector)
 
 
-CODE = Native("exponentials", 3, emit)
+CODE = Native("exponentials", 3, emit, exact=True)
 
 
 @compiled

@@ -240,11 +240,12 @@ def test_labels_to_ignore_of_any_dtype(kind, name):
 def test_weights_of_one_change_no_bit_of_a_gradient(loss, dtype):
     """The unweighted way and the weighted one are the same arithmetic; only their logarithms are taken apart."""
     W, X, y = make((150, 20, 10), dtype)
-    plain = FUNCTIONS[loss](W, X, y, 0.1)
-    for options in ({"sample_weight": np.ones(150)}, {"class_weight": np.ones(10)}, {"ignore_index": -1}):
-        found = FUNCTIONS[loss](W, X, y, 0.1, **options)
-        assert_same_bits(found[1:], plain[1:])
-        assert found[0] == pytest.approx(plain[0], rel=1e-15)
+    for more in ({}, {"power": 2}) if loss == "svm" else ({},):
+        plain = FUNCTIONS[loss](W, X, y, 0.1, **more)
+        for options in ({"sample_weight": np.ones(150)}, {"class_weight": np.ones(10)}, {"ignore_index": -1}):
+            found = FUNCTIONS[loss](W, X, y, 0.1, **options, **more)
+            assert_same_bits(found[1:], plain[1:])
+            assert found[0] == pytest.approx(plain[0], rel=1e-15)
 
 
 @pytest.mark.parametrize("reduction", ["sum", "none"])

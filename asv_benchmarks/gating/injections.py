@@ -53,7 +53,7 @@ INJECTIONS = (
         "kernels/jitloss_kernels/narrow.py", _LANE, _scores_again(11), _FUSED,
     ),
     Injection(
-        "helper", "(b) the exponential, a helper in another file: 240 more additions of 0",
+        "helper", "(b) the exponential, in another file: 240 more additions of 0",
         "kernels/jitloss_kernels/exponential.py", _EXPONENTIAL, _EXPONENTIAL + _ADDITIONS,
         r"losses\..*softmax, fused, .*float64|training\.Objective",
     ),

@@ -37,7 +37,7 @@ OPTIONS: dict[str, Any] = {
 }
 
 # What kernels call, Python cannot.
-PART = OPTIONS | {"pipeline_class": linkage.PartCompiler, "no_cpython_wrapper": True}
+PART = OPTIONS | ({"pipeline_class": linkage.PartCompiler, "no_cpython_wrapper": True} if linkage.HIDES else {})
 
 # Nothing is reordered: for arithmetic whose rounding errors cancel on purpose.
 EXACT = PART | {"fastmath": {"contract"}}

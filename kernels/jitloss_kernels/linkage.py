@@ -15,21 +15,26 @@ import ctypes
 from typing import Any
 
 from llvmlite.binding import Linkage
-from numba import _dynfunc
-from numba.core import codegen
 from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import AnalysisPass, register_pass
 from numba.core.typed_passes import AnnotateTypes, NativeLowering
 
-_PRIVATE = ("_finalize_final_module", "_get_module_for_linking", "_optimize_functions", "_raise_if_finalized")
-# Whether this numba has the steps that are changed here. Where it has not, nothing may be loaded from disk.
-HIDES = hasattr(codegen, "JITCodeLibrary") and all(hasattr(codegen.JITCodeLibrary, name) for name in _PRIVATE)
+try:  # private to numba, hence guarded
+    from numba import _dynfunc
+    from numba.core.codegen import JITCodeLibrary
+except ImportError:  # pragma: no cover
+    JITCodeLibrary = object
+
+# Whether this numba has the steps that are changed here. Where it has not, nothing that links parts may be loaded from
+# disk.
+_STEPS = ("_finalize_final_module", "_optimize_final_module", "_optimize_functions")
+HIDES = all(hasattr(JITCodeLibrary, step) for step in _STEPS)
 
 # What numba makes of a function that it links into another one, and of the loop of a prange.
 _SHARED = (Linkage.linkonce_odr, Linkage.weak_odr)
 
 
-class KernelLibrary(codegen.JITCodeLibrary if HIDES else object):  # type: ignore[misc]
+class KernelLibrary(JITCodeLibrary):
     """The code of a kernel: its parts are private to it."""
 
     def _finalize_final_module(self) -> None:
@@ -39,20 +44,16 @@ class KernelLibrary(codegen.JITCodeLibrary if HIDES else object):  # type: ignor
         super()._finalize_final_module()
 
 
-class PartLibrary(codegen.JITCodeLibrary if HIDES else object):  # type: ignore[misc]
-    """The code of a part, for kernels to link."""
+class PartLibrary(JITCodeLibrary):
+    """The code of a part, as it is, for kernels to link."""
 
-    def add_llvm_module(self, module: Any) -> None:
-        """Keep the `module` as it is."""
+    def _optimize_functions(self, module: Any) -> None:
         module.data_layout = self._codegen._data_layout
-        self._final_module.link_in(module)
 
-    def finalize(self) -> None:
-        """Link what it calls, once each."""
-        self._raise_if_finalized()
-        for library in dict.fromkeys(self._linking_libraries):
-            self._reload_init.update(library._reload_init)
-            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
         self._finalized = True
 
 

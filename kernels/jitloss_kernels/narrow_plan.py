@@ -160,7 +160,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
         want_x=want_x,
         dot_tile=products.dot.table(item, heights=others if converts else of_classes),
         converting_tile=products.converting_dot.table(reading, item, heights=[first_height]) if converts else 0,
-        outer_tile=products.outer.table(item, heights=[*of_classes, *of_rows]),
+        outer_tile=products.outer.table(item, heights=[*(of_classes if want_w else ()), *of_rows]),
         transpose_tile=0 if has_pivot else moves.transposing.address(item),
         pivot_tile=differences.choosing.address(item) if has_pivot else 0,
         difference_tile=differences.subtracting.address(item) if has_pivot else 0,

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from inspect import signature
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,8 @@ class Native:
     ) -> None:
         self.name, self._n_numbers, self._emit, self._by_height = name, n_numbers, emit, by_height
         self._fastmath = FastMathOptions(EXACT["fastmath"] if exact else OPTIONS["fastmath"])
-        self._libraries: dict[tuple[Any, ...], Any] = {}  # their code goes when they do
+        self._libraries: dict[tuple[Any, ...], Any] = {}
+        self._addresses: dict[tuple[Any, ...], int] = {}
         self._tables: dict[tuple[str, ...], np.ndarray] = {}
 
     def address(self, *items: str, height: int | None = None) -> int:
@@ -62,11 +64,9 @@ class Native:
         """
         if not by_address():
             return 0
-        with global_compiler_lock:
-            if (items, height) not in self._libraries:
-                self._libraries[items, height] = self._made(items, height)
-            library = self._libraries[items, height]
-            return int(library.get_pointer_to_function(library.name))
+        if (items, height) not in self._addresses:
+            self._make(items, height)
+        return self._addresses[items, height]
 
     def table(self, *items: str, heights: Iterable[int]) -> int:
         """Where a table is that holds the addresses of the codes for these heights."""
@@ -82,20 +82,30 @@ class Native:
         return list(self._libraries.values())
 
     @uninterrupted
-    def _made(self, items: tuple[str, ...], height: int | None) -> Any:
+    def _make(self, items: tuple[str, ...], height: int | None) -> None:
+        """Compile the code, or load it; once for all threads."""
         from numba.core.registry import cpu_target
 
-        codegen = cpu_target.target_context.codegen()
-        name = ".".join(map(str, ("jitloss", self.name, *items, *([] if height is None else [height]))))
-        place = cache.place_of(name, codegen.magic_tuple()) if cache.HOOK else None
-        library = cache.load(place, lambda *state: codegen.unserialize_library(state))
-        if library is None:
-            library = codegen.create_library(name)
-            library.enable_object_caching()
-            library.add_ir_module(self._module(library.create_ir_module(name), items, height))
-            library.finalize()
-            cache.save(place, library.serialize_using_object_code)
-        return library
+        with global_compiler_lock:
+            if (items, height) in self._addresses:
+                return
+            codegen = cpu_target.target_context.codegen()
+            name = ".".join(map(str, ("jitloss", self.name, *items, *([] if height is None else [height]))))
+            place = self._place(name, codegen)
+            library = cache.load(place, lambda *state: codegen.unserialize_library(state))
+            if library is None:
+                library = codegen.create_library(name)
+                library.enable_object_caching()
+                library.add_ir_module(self._module(library.create_ir_module(name), items, height))
+                library.finalize()
+                cache.save(place, library.serialize_using_object_code)
+            self._libraries[items, height] = library
+            self._addresses[items, height] = int(library.get_pointer_to_function(name))
+
+    def _place(self, name: str, codegen: Any) -> Path | None:
+        """Its file. None for what is spelled outside this package, whose sources are no part of a file's name."""
+        inside = self._emit.__module__.partition(".")[0] == __package__
+        return cache.place_of(f"native.{self.name}", name, codegen.magic_tuple()) if cache.HOOK and inside else None
 
     def _module(self, module: ir.Module, items: tuple[str, ...], height: int | None) -> ir.Module:
         """The empty `module` filled with one function that has its name."""
@@ -121,9 +131,9 @@ def native(plain: Callable[..., None]) -> Callable[[Callable[..., None]], Native
     def typer(*given: Any) -> Any:
         return typed(types.void, *given)
 
-    def lowered(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def lowered(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
         """A call of the code, in the place of one of the plain function."""
-        (where, *values), (_, *kinds) = arguments, signature.args
+        (where, *values), (_, *kinds) = arguments, found.args
         if by_height:
             table = builder.inttoptr(where, INDEX.as_pointer())
             where = builder.load(builder.gep(table, [context.cast(builder, values[0], kinds[0], types.int64)]))

@@ -171,9 +171,12 @@ def _call(context, builder, where, given, values):
 
 
 def _uncounted(builder, value, kind):
-    """An array whose references nobody counts, since the caller's outlives the call; any other value as it is."""
+    """Arrays whose references nobody counts, since the caller's outlive the call; any other value as it is."""
     if isinstance(kind, types.Array):
         return builder.insert_value(value, ir.Constant(value.type.elements[0], None), 0)
+    if isinstance(kind, types.BaseTuple) and any(isinstance(item, types.Array) for item in kind):
+        for i, item in enumerate(kind):
+            value = builder.insert_value(value, _uncounted(builder, builder.extract_value(value, i), item), i)
     return value
 
 

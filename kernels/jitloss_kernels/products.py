@@ -6,7 +6,7 @@ from .shapes import tallest
 from .simd import INDEX, item_bytes, loop
 from .tiles import DOT_ROWS, converting_dot_tile, dot_tile, outer_tile
 
-# LLVM's own unrolling of these loops, which are unrolled already, gains nothing and takes a fifth of a second.
+# LLVM's own unrolling of these loops, which are unrolled already, gains nothing and takes time.
 _NOT_UNROLLED = "optsize"
 # Where a prefetch puts a line. What is used much later must not push out of L1 what is used now.
 L1, L2 = 3, 2

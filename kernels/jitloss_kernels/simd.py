@@ -1,4 +1,4 @@
-"""The vocabulary of ``tiles.py``: vectors, masks and loops as LLVM IR, and what the target CPU offers.
+"""The vocabulary of tiles and strips: vectors, masks and loops as LLVM IR, and what the target CPU offers.
 
 LLVM's own vectoriser keeps the sums of a matrix product in memory; written as vectors of a fixed length they stay in
 registers. Everything is asked of the target numba really compiles for (``NUMBA_CPU_NAME`` included), not of the CPU.

@@ -17,6 +17,7 @@ loss is given
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,6 @@ from .native import Native
 from .simd import INDEX, Vectors, loop
 
 _DOUBLE = ir.DoubleType()
-_N_NUMBERS = 9
 _TINY = {dtype().itemsize: np.finfo(dtype).tiny for dtype in (np.float32, np.float64)}
 STRIPS: dict[str, Native] = {}
 
@@ -35,7 +35,8 @@ STRIPS: dict[str, Native] = {}
 def strip_loss(emit: Callable[..., None]) -> Native:
     """Enter a loss into the table STRIPS, by its name in ``rows``."""
     # Exact, so that they add up in the order of ``rows``: weights of 1 change no bit of a gradient.
-    code = STRIPS[emit.__name__] = Native(f"{emit.__name__}_strip", _N_NUMBERS, emit, exact=True)
+    n_numbers = len(signature(emit).parameters) - 1
+    code = STRIPS[emit.__name__] = Native(f"{emit.__name__}_strip", n_numbers, emit, exact=True)
     return code
 
 

@@ -73,8 +73,10 @@ def plan(n_rows, n_features, n_hidden, n_outputs, item_bytes, reading, trains):
     lane_sums = whole_lines(4 * first.panel + n_hidden + n_outputs + 1, 8)
     group = -(-n_outputs // -(-n_outputs // first.tile))
     item = item_name(item_bytes)
+    # The second layer has other heights; they go to the same tables.
     products.dot.table(item, heights=heights(n_outputs, group) if trains else ())
-    products.outer.table(item, heights=[*heights(n_outputs, group), *heights(n_hidden, first.tile)])
+    products.outer.table(item, heights=heights(n_outputs, group))
+    products.outer.table(item, heights=heights(n_hidden, first.tile) if trains else ())
     return Plan(
         first=first._replace(
             lane_items=lane_items,

@@ -173,14 +173,9 @@ def _add_logarithms(n, scale, part, total, lanes):
     """The loss of a strip whose samples all weigh 1; factors on exponentials, and on onehot(y), go to `part`."""
     # One logarithm for all: a sum lies between 1 and C, so no product of a strip's leaves the range of float64.
     loss, product = 0.0, 1.0
-    if n == lanes:
-        for i in range(lanes):
-            loss += np.float64(part[i] - part[lanes + i])
-            product *= total[i]
-    else:
-        for i in range(n):
-            loss += np.float64(part[i] - part[lanes + i])
-            product *= total[i]
+    for i in range(n):
+        loss += np.float64(part[i] - part[lanes + i])
+        product *= total[i]
     for i in range(lanes):
         part[i] = scale / total[i]
         part[lanes + i] = scale
