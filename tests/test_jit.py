@@ -43,9 +43,8 @@ def test_a_kernel_divides_by_zero_and_sees_nan():
         assert np.isnan(total) is np.bool_(expected)
 
 
-@needs_jit
-def test_lane_functions_are_kept_out_of_line():
-    """`out_of_line` reaches LLVM as `noinline`."""
+def kernel_and_part():
+    """A kernel, compiled, and a part of it that is kept out of line."""
 
     @jit.helper
     def callee(x):
@@ -57,6 +56,13 @@ def test_lane_functions_are_kept_out_of_line():
         return callee(x)
 
     assert kernel.serial(1) == 2
+    return kernel, callee
+
+
+@needs_jit
+def test_lane_functions_are_kept_out_of_line():
+    """`out_of_line` reaches LLVM as `noinline`."""
+    _, callee = kernel_and_part()
     ir = callee.inspect_llvm(callee.signatures[0])
     assert is_out_of_line(ir, "callee")
 
@@ -75,34 +81,15 @@ def test_lane_functions_are_kept_out_of_line():
 @needs_jit
 def test_what_kernels_call_python_cannot():
     """It has no code of its own: an error, not a crash."""
-
-    @jit.helper
-    def part(x):
-        return x + 1
-
-    @jit.Kernel
-    def kernel(x):
-        return part(x)
-
-    assert kernel.serial(1) == 2
+    _, callee = kernel_and_part()
     with pytest.raises(TypeError):
-        part(1)
+        callee(1)
 
 
 @needs_jit
 def test_parts_are_private_to_each_kernel():
     """Else the linker would take the copy that it met first, whatever LLVM had made of it for another kernel."""
-
-    @jit.helper
-    def callee(x):
-        jit.out_of_line()
-        return x + 1
-
-    @jit.Kernel
-    def kernel(x):
-        return callee(x)
-
-    assert kernel.serial(1) == 2
+    kernel, _ = kernel_and_part()
     (ir,) = kernel.serial.inspect_llvm().values()
     definitions = [line for line in ir.splitlines() if line.startswith("define") and "callee" in line]
     assert len(definitions) == 1

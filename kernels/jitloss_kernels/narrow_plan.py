@@ -12,7 +12,7 @@ from .memory import RESULTS, SHORT, Sizes, row_items, whole_lines
 from .pivots import columns_of
 from .records import opener
 from .rows import SCORE_FLOPS
-from .shapes import heights, item_name, panel_items, tallest, vector_items
+from .shapes import even_height, heights, item_name, panel_items, tallest, vector_items
 
 CHOOSE, PACK, LANES, FOLD, ADD, N_STAGES = range(6)
 # Where the counts of the lanes begin, and after them those of the pairs: after the stages', and who takes part.
@@ -108,7 +108,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
     fitting = cut.block_bytes // ((width + n_classes) * item_bytes)  # whatever the `reading`: all have the same sums
     block_rows = min(max(fitting // panel, 1) * panel, MAX_BLOCK_ROWS)
     n_columns = columns_of(n_rows, n_classes, item_bytes) if cut.may_pivot else n_classes
-    group = -(-n_columns // -(-n_columns // tallest()))
+    group = even_height(n_columns)
     n_chunks = max(1, -(-n_features * item_bytes // min(_CHUNK_BYTES // group, _CHUNK_ROW_BYTES)))
     chunk = -(-n_features // n_chunks // panel) * panel
     n_segment_chunks = max(1, _SEGMENT_BYTES // (block_rows * chunk * item_bytes))

@@ -14,6 +14,11 @@ def item_name(item_bytes: int) -> str:
     return "float32" if item_bytes == 4 else "float64"
 
 
+def even_height(n: int) -> int:
+    """How high the tiles of n rows or classes are if they are as few as can be, and about the same."""
+    return -(-n // -(-n // tallest()))
+
+
 def heights(n: int, height: int) -> list[int]:
     """How high the tiles are that cover n rows or classes, the first ones of a given height."""
     return [min(height, n - begin) for begin in range(0, n, height)]

@@ -32,7 +32,7 @@ from .records import opener, record
 from .rows import SAMPLES
 from .rows import rows as rows_of_strip
 from .rows import tag as tag_of
-from .shapes import heights, item_name
+from .shapes import even_height, heights, item_name
 from .tiles import dot_tile, outer_tile
 
 # W1 and dW1 are large: a block has more rows than fit into L2, so that they are walked through less often.
@@ -71,7 +71,7 @@ def plan(n_rows, n_features, n_hidden, n_outputs, item_bytes, reading, trains):
     gradient_at = slopes_at + (first.tile * first.block_rows if trains else 0)
     lane_items = whole_lines(gradient_at + (n_hidden * n_outputs if trains else 0), item_bytes)
     lane_sums = whole_lines(4 * first.panel + n_hidden + n_outputs + 1, 8)
-    group = -(-n_outputs // -(-n_outputs // first.tile))
+    group = even_height(n_outputs)
     item = item_name(item_bytes)
     # The second layer has other heights; they go to the same tables.
     products.dot.table(item, heights=heights(n_outputs, group) if trains else ())
