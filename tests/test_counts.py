@@ -1,6 +1,7 @@
 """What threads count together: every task is claimed once, by whoever is nearest to it."""
 
 import numpy as np
+import pytest
 
 from jitloss_kernels import counts
 from problems import compiled
@@ -14,6 +15,11 @@ def beginning(member, n):
 @compiled
 def claim_near(shared, at, n, near):
     return counts.claim_near(shared, at, n, near)
+
+
+@compiled
+def claim_share(shared, at, n, share):
+    return counts.claim_share(shared, at, n, share)
 
 
 @compiled
@@ -37,7 +43,22 @@ def test_a_member_takes_one_task_after_the_other_and_then_those_of_others():
     assert [claim_near(shared, 2, 8, place) for place in range(9)] == [8] * 9
 
 
+@pytest.mark.parametrize("n", [0, 1, 3, 8, 21])
+def test_every_task_of_a_share_is_claimed_once(n):
+    """By two in turn, each its own half first; then there is none for anybody."""
+    shared, taken = np.zeros(3 + counts.SHARES, np.int64), [[], []]
+    shares = [beginning(member, counts.SHARES) for member in range(2)]
+    for number in range(n):
+        taken[number % 2].append(claim_share(shared, 3, n, shares[number % 2]))
+    assert sorted(taken[0] + taken[1]) == list(range(n))
+    own = n // 2
+    assert taken[0][:own] == list(range(own))
+    assert taken[1][:own] == list(range(own, 2 * own)) or n < counts.SHARES
+    assert [claim_share(shared, 3, n, share) for share in range(counts.SHARES)] == [n] * counts.SHARES
+
+
 def test_nothing_is_left_to_claim_after_an_interrupt():
-    shared = np.full(2 + 4, counts.ALL_DONE, np.int64)
+    shared = np.full(2 + counts.SHARES, counts.ALL_DONE, np.int64)
     assert claim_near(shared, 2, 4, 1) == 4
+    assert claim_share(shared, 2, 4, 1) == 4
     assert is_over(shared)

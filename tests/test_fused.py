@@ -7,7 +7,7 @@ import pytest
 
 from jitloss import svm_loss
 from jitloss.losses import LOSSES as TABLE
-from jitloss_kernels import fused, narrow, narrow_plan, threads, wide, wide_plan
+from jitloss_kernels import fused, narrow, narrow_plan, short, threads, wide, wide_plan
 from jitloss_kernels.shapes import panel_items, tallest
 from problems import (
     DTYPES,
@@ -26,7 +26,7 @@ FORMS = [("W",), ("b",), ("X",), ("W", "b"), ("X", "W"), ("W", "b", "X"), ()]
 # classes, few rows.
 SHAPES = {
     "narrow": (700, 129, 10), "groups": (300, 64, 23), "chunks": (90, 1100, 4), "segments": (260, 1700, 23),
-    "wide": (300, 65, 410), "few": (5, 200, 11),
+    "wide": (300, 65, 410), "few": (5, 200, 14), "short": (9, 203, 11), "long": (4, 4109, 3),
 }  # fmt: skip
 
 
@@ -117,7 +117,7 @@ def test_every_layout_has_the_same_bits(way, dtype, tmp_path):
 
 
 @pytest.mark.parametrize("given", ["uint8", "bool", "int16", "int64"])
-@pytest.mark.parametrize("way", ["narrow", "wide"])
+@pytest.mark.parametrize("way", ["narrow", "wide", "short"])
 def test_integers_have_the_bits_of_their_floats(way, given):
     """Images as they come: X is converted block by block."""
     shape = tuple(min(n, 40 if JIT_DISABLED else 150) for n in SHAPES[way])
@@ -198,7 +198,7 @@ def test_one_compiled_signature_for_a_loss_dtype_and_kind_of_input():
             svm_loss(W, X, y)
             W.flags.writeable = X.flags.writeable = False
             svm_loss(W, X, y)
-        for kernel in (narrow.run, wide.run):
+        for kernel in (narrow.run, wide.run, short.run):
             assert len(kernel.serial.signatures) == 1, kernel.serial.signatures
         W, X, y = make(SHAPES["narrow"], "float32")
         svm_loss(W, np.asfortranarray(X), y)  # its blocks are copied
@@ -210,7 +210,10 @@ def test_one_compiled_signature_for_a_loss_dtype_and_kind_of_input():
 @pytest.mark.parametrize(
     ("shape", "way"),
     [
-        ((1, 5000, 8), narrow), ((0, 5, 3), narrow), ((17, 50, 9), wide), ((18, 50, 9), narrow), ((0, 5, 9), narrow),
+        ((0, 5, 3), narrow), ((17, 50, 9), wide), ((18, 50, 9), narrow), ((0, 5, 9), narrow),
+        ((1, 5000, 8), short), ((9, 36, 3), short), ((9, 35, 3), narrow), ((5, 200, 12), short), ((5, 200, 13), wide),
+        ((33, 200, 5), short), ((33, 200, 6), narrow), ((16, 5462, 12), short), ((17, 5462, 12), wide),
+        ((1, 1_000_000, 8), short), ((1, 1_050_000, 8), narrow), ((64, 256, 3), short), ((65, 300, 2), narrow),
         ((256, 9000, 128), narrow), ((300, 9000, 129), wide), ((300, 2000, 129), narrow),
         ((800, 600, 400), narrow), ((900, 600, 401), wide), ((255, 3300, 10), wide), ((256, 3300, 10), narrow),
     ],
@@ -264,7 +267,7 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(60, 5, 3), (40, 5, 140), (6, 5, 3)], ids=str)
+@pytest.mark.parametrize("shape", [(60, 5, 3), (40, 5, 140), (6, 5, 3), (6, 40, 3)], ids=str)
 def test_nan_is_never_lost(shape, dtype):
     """FAULTS, row 10: wherever one NaN stands in X, the loss is NaN; the other rows keep their dX."""
     W, X, y = make(shape, dtype)
@@ -289,6 +292,20 @@ def test_a_block_of_nan_alone_reaches_the_gradient(loss, dtype):
     value, dW = TABLE[loss].function(W, X, y)
     assert np.isnan(value)
     assert np.isnan(dW).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 4095, 2), (2, 4096, 3), (3, 4097, 12), (4, 8200, 5), (32, 128, 12), (64, 256, 3), (16, 64, 7), (9, 36, 1)],
+    ids=str,
+)
+def test_few_rows(shape, loss, dtype):
+    """Features around a chunk and beyond two, and the most rows and classes that go that way."""
+    assert fused.way_of(*shape, 8)[0] is short.run
+    shape = (shape[0], min(shape[1], 300), shape[2]) if JIT_DISABLED else shape
+    check(shape, dtype, loss)
 
 
 @needs_jit

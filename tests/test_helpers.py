@@ -1,5 +1,6 @@
 """Helpers: they come whether they are awake or asleep, go to sleep again, and leave nothing behind."""
 
+import os
 import threading
 
 import pytest
@@ -138,6 +139,45 @@ def test_long_calls_beside_short_ones_that_never_let_helpers_sleep(tmp_path):
         NUMBA_NUM_THREADS="3",
         NUMBA_CACHE_DIR=str(tmp_path),  # what is compiled here is for no other test
     )
+
+
+several_cores = pytest.mark.skipif(len(helpers.cpus()) < 2, reason="there is no other core, or nobody says")
+
+
+@several_cores
+def test_a_helper_on_the_core_of_the_caller_is_sent_to_another():
+    """Where a scheduler has put both on one core, beside an idle one, and leaves them there."""
+    check_in_fresh_process(
+        MEETINGS
+        + """
+    import os
+    cores = helpers.cpus()
+    gather(2)
+    helper, here = team._threads[0].native_id, min(cores)
+    os.sched_setaffinity(0, {here}), os.sched_setaffinity(helper, {here})
+    helpers.cpus = lambda: cores
+    for _ in range(100):
+        gather(2)
+    assert os.sched_getaffinity(helper) == cores - {here}
+    assert team.places[0, 2] <= 1  # at its side from then on
+    """,
+        NUMBA_NUM_THREADS="2",
+    )
+
+
+@several_cores
+def test_a_helper_that_is_where_it_should_be_is_left_alone(monkeypatch):
+    """It is busy with something else: nobody looks again soon."""
+    team, where = helpers.Team(), iter([0, 1] * 30)
+    team.hire(1)
+    monkeypatch.setattr(helpers, "cpu_of", lambda thread: next(where))
+    before, patience = os.sched_getaffinity(team._threads[0].native_id), []
+    for _ in range(12):
+        team._part(0)
+        patience.append(team._patience[0])
+    assert patience[:3] == [6, 12, 24]
+    assert patience[-1] == 1024
+    assert os.sched_getaffinity(team._threads[0].native_id) == before
 
 
 def test_never_more_than_there_are_places():

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from jitloss_kernels import differences, exchanges, moves, products, shapes, tiles
+from jitloss_kernels import differences, exchanges, moves, products, runs, shapes, tiles
 from jitloss_kernels.pointers import by_address
 from jitloss_kernels.simd import target
 from problems import DTYPES, JIT_DISABLED, check_in_fresh_process, compiled, needs_jit
@@ -41,6 +41,16 @@ def outer(tile, height, a, a0, a_row, a_k, b, b0, b_k, b_panel, n, out, o0, o_ro
 
 def around(n):
     return [max(n - 1, 1), n, n + 1]
+
+
+@compiled
+def run_dot(tile, height, a, a0, a_row, rows, b, b0, n, parts, p0, out, o0, o_row):
+    runs.run_dot_tile(tile, height, a, a0, a_row, rows, b, b0, n, parts, p0, out, o0, o_row)
+
+
+@compiled
+def run_outer(tile, height, a, a0, a_row, rows, b, b0, b_row, n, parts, p0, out, o0):
+    runs.run_outer_tile(tile, height, a, a0, a_row, rows, b, b0, b_row, n, parts, p0, out, o0)
 
 
 @compiled
@@ -140,6 +150,28 @@ def outer_case(dtype, height, columns, n, fresh, place=np.array):
         out, 0, columns, panel, columns, fresh, 0,
     )  # fmt: skip
     np.testing.assert_allclose(out.reshape(height, columns), expected, rtol=0, atol=TOLERANCE[dtype])
+
+
+def run_case(dtype, columns, rows, n, place=np.array):
+    """Both tiles for what lies in a run: rows of `a` and of the small operand further apart than they are long."""
+    random = np.random.default_rng(4)
+    a, b, slopes = (random.standard_normal(s).astype(dtype) for s in ((rows, n), (n, columns), (rows, columns)))
+    scores, gradient = slopes + a.astype(float) @ b.astype(float), a.astype(float).T @ slopes.astype(float)
+    spread = np.full((rows, columns + 2), np.nan, dtype)
+    spread[:, :columns] = slopes
+    wide = np.full((rows, n + 3), np.nan, dtype)
+    wide[:, :n] = a
+    parts = place(np.full(runs.parts_items(rows, columns, b.itemsize), np.nan, dtype))
+    a, b, out = place(wide.ravel()[: wide.size - 3]), place(b.ravel()), place(np.full(b.size, np.nan, dtype))
+    small = place(spread.ravel()[: spread.size - 2])
+    tile = runs.run_outer.table(dtype, heights=[columns])
+    run_outer(tile, columns, a, 0, n + 3, rows, small, 0, columns + 2, n, parts, 0, out, 0)
+    np.testing.assert_allclose(out.reshape(n, columns), gradient, rtol=0, atol=TOLERANCE[dtype])
+    tile = runs.run_dot.table(dtype, heights=[columns])
+    run_dot(tile, columns, a, 0, n + 3, rows, b, 0, n, parts, 0, small, 0, columns + 2)
+    found = np.append(small, [np.nan] * 2).reshape(spread.shape)
+    np.testing.assert_allclose(found[:, :columns], scores, rtol=0, atol=TOLERANCE[dtype])
+    assert np.isnan(found[:, columns:]).all()
 
 
 def move_case(dtype, rows, columns, filled, place=np.array):
@@ -266,6 +298,16 @@ def test_outer_tile(dtype, height):
             outer_case(dtype, height, columns, n, fresh=n % 2 == 0)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("columns", range(1, runs.MOST_COLUMNS + 1))
+def test_run_tiles(dtype, columns):
+    """Rows around those that are taken at a time; features around one vector, and those that are taken at a time."""
+    vector = shapes.vector_items(np.dtype(dtype).itemsize)
+    for rows in (1, 2, 3, 4, 5, 7):
+        for n in {1, *around(vector), *around(2 * vector), *around(3 * vector), 7 * vector + 1}:
+            run_case(dtype, columns, rows, n)
+
+
 @needs_jit
 @pytest.mark.skipif(sys.platform == "win32", reason="mprotect is POSIX")
 @pytest.mark.parametrize("at_end", [False, True])
@@ -283,6 +325,9 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
                     dot_case(dtype, height, 5, n, place)
                     dot_case(dtype, height, 3, n + 2 * vector, place, cut=2 * vector)
                     outer_case(dtype, height, n, 3, n % 2 == 0, place)
+            for columns in range(1, runs.MOST_COLUMNS + 1):
+                for n in (1, vector - 1, vector, vector + 1, 4 * vector + 1):
+                    run_case(dtype, columns, 1 + n % 5, n, place)
             for rows in range(1, 2 * vector + 1):
                 for columns in range(1, 2 * vector + 2):
                     move_case(dtype, rows, columns, rows % 2 == 0, place)
@@ -328,6 +373,9 @@ def test_narrower_machines(cpu, vector_bytes, tmp_path):
                 for n in (1, 4, 7, 33):
                     dot_case(dtype, height, 5, n)
                     outer_case(dtype, height, n, 3, False)
+            for columns in range(1, runs.MOST_COLUMNS + 1):
+                for n in (1, 4, 7, 33):
+                    run_case(dtype, columns, 5, n)
             for rows in range(1, shapes.panel_items(np.dtype(dtype).itemsize) + 1):
                 for columns in (1, 3, 10, 33):
                     move_case(dtype, rows, columns, True)
@@ -351,8 +399,10 @@ def machine_code(dtype):
     heights = range(1, shapes.tallest() + 1)
     products.dot.table(dtype, heights=heights), products.outer.table(dtype, heights=heights)
     products.converting_dot.table("uint8", dtype, heights=heights)
+    for code in (runs.run_dot, runs.run_outer):
+        code.table(dtype, heights=range(1, runs.MOST_COLUMNS + 1))
     moving = moves.transposing, moves.copying, differences.choosing, differences.subtracting, differences.completing
     for code in (*moving, exchanges.exchanging):
         code.address(dtype)
-    codes = products.dot, products.outer, products.converting_dot, *moving, exchanges.exchanging
-    return "".join(library.get_asm_str() for code in codes for library in code.libraries())
+    codes = products.dot, products.outer, products.converting_dot, runs.run_dot, runs.run_outer, *moving
+    return "".join(library.get_asm_str() for code in (*codes, exchanges.exchanging) for library in code.libraries())

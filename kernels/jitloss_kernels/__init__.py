@@ -5,7 +5,8 @@ Nothing here validates, raises or prints; ``jitloss`` has checked every argument
 ===============  =======================================================================
 ``loops``        the textbook: a loss as plain loops over the rows ``start..stop``
 ``lanes``        splits the rows into lanes, ``prange`` over them, folds them in order
-``fused``        the fused engine, from ready arrays to the loss: ``narrow`` or ``wide``
+``fused``        the fused engine, from ready arrays to the loss: one of the next three
+``short``        few rows and few classes: W is read as it lies; ``runs``: its tiles
 ``narrow``       few classes: lanes with a gradient of their own
 ``pivots``       one class less to multiply; ``differences`` and ``exchanges``: its tiles
 ``wide``         many classes: what is written is split over classes and features

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import sys
+from typing import Any
 
 from llvmlite import ir
 from numba import types
@@ -10,22 +12,55 @@ from numba.extending import intrinsic
 
 from .jit import merged
 
-# Who waits looks so many times, a dozen microseconds; so many times more, letting others run in between, a quarter of a
-# millisecond; then it sleeps in between, for the scheduler may have put the thread it waits for behind one of another
-# library that spins, and moves it only to a core that is idle.
-_SPINS, _YIELDS = 2000, 1000
+# Who waits looks so many times, about fifty microseconds, then sleeps in between: the scheduler may have put the thread
+# it waits for on this very core, or behind one of another library that spins. To let others run instead (sched_yield)
+# costs a thread its place in the queue on today's Linux: where a library's threads spin that way, it comes back
+# milliseconds later.
+SPINS = 250
 _NAP = 30  # microseconds
 _INT = ir.IntType(32)
 _HAS_NAPS = sys.platform != "win32"  # which has none shorter than a millisecond
+# What a core is told while it waits, for its own sake: about twenty nanoseconds each.
+_RELAXES = 10
+_RELAX: dict[str, tuple[Any, ...]] = {
+    **dict.fromkeys(("x86_64", "AMD64"), ("llvm.x86.sse2.pause",)),
+    **dict.fromkeys(("aarch64", "arm64"), ("llvm.aarch64.hint", _INT(1))),
+}
 
 
 @merged
 def pause(looks):
     """What to do before a number is looked at again, after so many looks."""
-    if looks > _SPINS + _YIELDS and _HAS_NAPS:
+    if looks > SPINS and _HAS_NAPS:
         _usleep(_NAP)
-    elif looks > _SPINS:  # whoever is waited for may need this very core
-        yield_core()
+    else:
+        relax()
+
+
+@intrinsic
+def relax(typingctx):
+    """Pass a fifth of a microsecond."""
+
+    def codegen(context, builder, signature, arguments):
+        name, *given = _RELAX.get(platform.machine(), (None,))
+        for _ in range(_RELAXES if name else 0):
+            builder.call(_function(builder, name, ir.VoidType(), [value.type for value in given]), given)
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def core(typingctx):
+    """The number of the core this thread is on; -1 where nobody says."""
+
+    def codegen(context, builder, signature, arguments):
+        if not sys.platform.startswith("linux"):
+            return ir.IntType(64)(-1)
+        found = builder.call(_function(builder, "sched_getcpu", _INT, ()), ())
+        return builder.sext(found, ir.IntType(64))
+
+    return types.int64(), codegen
 
 
 @intrinsic
@@ -61,27 +96,19 @@ def swap(typingctx, address, before, after):
 
 
 @intrinsic
-def yield_core(typingctx):
-    """Let another thread run, if one waits for this core."""
-    return types.void(), _calling("SwitchToThread" if sys.platform == "win32" else "sched_yield")
-
-
-@intrinsic
 def _usleep(typingctx, microseconds):
-    return types.void(types.int32), _calling("usleep", _INT)
+    def codegen(context, builder, signature, arguments):
+        builder.call(_function(builder, "usleep", _INT, [_INT]), arguments)
+        return context.get_dummy_value()
+
+    return types.void(types.int32), codegen
 
 
 def _place(builder, address):
     return builder.inttoptr(address, ir.IntType(64).as_pointer())
 
 
-def _calling(name, *takes):
-    """Code that calls a function of the system, which returns an int."""
-
-    def codegen(context, builder, signature, arguments):
-        module = builder.module
-        function = module.globals.get(name) or ir.Function(module, ir.FunctionType(_INT, takes), name)
-        builder.call(function, arguments)
-        return context.get_dummy_value()
-
-    return codegen
+def _function(builder, name, returns, takes):
+    """A function of LLVM or of the system."""
+    module = builder.module
+    return module.globals.get(name) or ir.Function(module, ir.FunctionType(returns, takes), name)

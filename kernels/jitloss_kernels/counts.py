@@ -11,6 +11,8 @@ from .pointers import place
 
 # A count of claimed and one of finished tasks for each stage.
 COUNTS = 2
+# In so many shares the tasks of a stage are divided where it matters who does which: a power of two.
+SHARES = 8
 # More tasks than any stage has: a kernel whose counts stand there stops.
 ALL_DONE = 1 << 40
 
@@ -38,6 +40,23 @@ def claim_near(counts, at, n, near):
         task = (near + i) % n
         if _add(counts, at + task, 1) == 0:
             return task
+    return n
+
+
+@helper
+def claim_share(counts, at, n, share):
+    """One of `n` tasks that nobody has, those of a `share` before those of others; n if there is none.
+
+    From `at` on there is a count for each of SHARES shares. Who has done the same tasks in the last call finds in its
+    cache what they read and write.
+    """
+    for i in range(SHARES):
+        number = (share + i) % SHARES
+        begin, end = number * n // SHARES, (number + 1) * n // SHARES
+        if begin < end:
+            task = begin + _add(counts, at + number, 1)
+            if task < end:
+                return task
     return n
 
 

@@ -1,7 +1,8 @@
 """The fused engine: scores, row losses and gradients of a block of rows while it is in cache; X is read once.
 
-Which way a problem goes (``narrow`` or ``wide``), and into what parts it is cut, follows from shapes and dtypes alone.
-Every part is summed in one fixed order, so the result is the same to the last bit for any number of threads.
+Which way a problem goes (``short``, ``narrow`` or ``wide``), and into what parts it is cut, follows from shapes and
+dtypes alone. Every part is summed in one fixed order, so the result is the same to the last bit for any number of
+threads.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import narrow, narrow_plan, wide, wide_plan, workers
+from . import narrow, narrow_plan, short, short_plan, wide, wide_plan, workers
 from .blocks import handed, reading_of, shape_of
 from .jit import Kernel
 from .memory import SHARED, Pool
@@ -77,7 +78,7 @@ def linear_loss(
     dtype, n_rows = W.dtype, len(y)
     shape = shape_of(X, rows)
     task = setup(loss, n_rows, *W.shape, dtype, X.dtype, shape, rows is not None, tuple(gradients), may_pivot)
-    assert not options.strip_loss or task.kernel is narrow.run  # else made for a problem of another shape
+    assert not options.strip_loss or task.kernel is not wide.run  # else made for a problem of another shape
     n_members = workers.size(n_threads, task.most_threads)
     scratch = pool.borrow(
         task.n_items + n_members * task.member_items, task.n_sums + n_members * task.member_sums, dtype
@@ -106,7 +107,7 @@ def options_of(
     loss: str, dtype: np.dtype[Any], shape: tuple[int, int, int], *asked: Any
 ) -> tuple[Options, tuple[np.ndarray | None, ...]]:
     """The Options of a call for a problem of the shape (N, D, C); see ``options.make``."""
-    return make(compiled, loss, dtype, way_of(*shape, dtype.itemsize)[1] is narrow_plan, *asked)
+    return make(compiled, loss, dtype, way_of(*shape, dtype.itemsize)[1] is not wide_plan, *asked)
 
 
 _NOTHING = {char: np.empty(0, char) for char in "fd"}
@@ -127,7 +128,7 @@ def setup(
 ) -> Setup:
     """How a problem is solved."""
     kernel, way = way_of(n_rows, n_features, n_classes, dtype.itemsize)
-    how = {} if way is wide_plan else {"cut": narrow_plan.Cut(may_pivot=may_pivot)}
+    how = {"cut": narrow_plan.Cut(may_pivot=may_pivot)} if way is narrow_plan else {}
     plan = way.plan(n_rows, n_features, n_classes, dtype.itemsize, reading_of(x_shape, x_dtype, dtype), wrt, **how)
     tag, recorded = tag_of(loss), record(plan)
     return Setup(
@@ -146,6 +147,8 @@ def setup(
 
 def way_of(n_rows: int, n_features: int, n_classes: int, item_bytes: int) -> tuple[Kernel, ModuleType]:
     """The kernel that solves problems of this shape, and the module that makes plans for it."""
+    if short_plan.fits(n_rows, n_features, n_classes, item_bytes):
+        return short.run, short_plan
     few, many = (narrow.run, narrow_plan), (wide.run, wide_plan)
     if n_classes <= _FEW_CLASSES or n_rows == 0:  # no rows at all: a lane that clears its gradient
         return few

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
@@ -22,14 +23,23 @@ from .threads import pool_size
 _Bell = SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None]
 
 
+# So many jobs in a row a helper may miss before somebody looks where it is; twice as many if it is where it should be.
+_PATIENCE, _MOST_PATIENCE = 3, 1 << 10
+# The field of /proc/…/stat, counted after the name.
+_PROCESSOR = 36
+
+
 class Team:
     """The helpers of a process, and how they are woken up."""
 
     def __init__(self) -> None:
         self.places = posts.places(pool_size())
         self.address = int(self.places.ctypes.data)
-        self._states, self._called = self.places[:, 0], self.places[:, 1]
+        self._states, self._called, self._missed = self.places[:, 0], self.places[:, 1], self.places[:, 2]
+        self._seen = self.places[:, :3]
         self._bells: list[_Bell] = []  # one a helper
+        self._threads: list[threading.Thread] = []
+        self._patience: list[int] = []
         self._hiring = threading.RLock()  # a signal handler may call, too
 
     @property
@@ -47,21 +57,40 @@ class Team:
             for number in range(self.n_helpers, n_helpers):
                 bell: _Bell = SimpleQueue()
                 given = bell, *compiled, self.places[number], number + 1
+                thread = threading.Thread(target=_help, args=given, name="jitloss", daemon=True)
                 try:
-                    threading.Thread(target=_help, args=given, name="jitloss", daemon=True).start()
+                    thread.start()
                 except RuntimeError:  # no more threads to be had: fewer helpers
                     break
+                self._threads.append(thread)
+                self._patience.append(_PATIENCE)
                 self._bells.append(bell)
 
     def wake(self, n_helpers: int) -> None:
         """See to it that so many helpers are awake, or will be, as far as they are not busy."""
-        states, left = self._states[: self.n_helpers].tolist(), n_helpers
+        seen, left = self._seen[: self.n_helpers].tolist(), n_helpers
         for wanted in (posts.AWAKE, posts.ASLEEP):
-            for bell, state in zip(self._bells, states, strict=False):
+            for number, (state, _, missed) in enumerate(seen):
                 if left > 0 and state == wanted:
                     left -= 1
-                    if bell.empty():  # also for who is awake: it may be about to go to sleep
-                        bell.put(None)
+                    if missed > self._patience[number]:
+                        self._part(number)
+                    if self._bells[number].empty():  # also for who is awake: it may be about to go to sleep
+                        self._bells[number].put(None)
+
+    def _part(self, number: int) -> None:
+        """See to it that a helper that takes up nothing is not on the core of the thread that calls.
+
+        A helper that lets others run is in nobody's way, so some schedulers leave it there for good, beside an idle
+        core.
+        """
+        here, there = cpu_of(threading.get_native_id()), cpu_of(self._threads[number].native_id)
+        others = cpus() - {here}
+        self._missed[number] = 0
+        self._patience[number] = _PATIENCE if here == there else min(2 * self._patience[number], _MOST_PATIENCE)
+        if here is not None and here == there and others:
+            with suppress(OSError):  # it is over, or the core is no longer ours
+                os.sched_setaffinity(self._threads[number].native_id or 0, others)
 
     def call(self, n_helpers: int, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
         """Have so many helpers call a function of Python's, those first that are not busy."""
@@ -69,6 +98,20 @@ class Team:
         for number in sorted(range(self.n_helpers), key=lambda number: states[number] >= posts.BUSY)[:n_helpers]:
             self._bells[number].put((function, arguments))
             self._called[number] = 1  # then: what it finds set, it finds on its bell
+
+
+def cpu_of(thread: int | None) -> int | None:
+    """The number of the core that a thread of this process is on, or was last; None where nobody says."""
+    try:
+        with open(f"/proc/self/task/{thread}/stat") as stat:
+            return int(stat.read().rpartition(")")[2].split()[_PROCESSOR])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def cpus() -> set[int]:
+    """The cores that the thread at hand may run on."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
 
 
 def _help(bell: _Bell, serve: Any, mark: Any, place: np.ndarray, member: int) -> None:

@@ -117,7 +117,7 @@ def lane(task, counts, loss, plan, X, y, bias, options, scratch, w0, sums, dX):
             break
         n = min(plan.block_rows, stop - first)
         x, x0, x_row = scores(plan, X, first, n, bias, scratch, s0, w0)
-        loss_of_block, missed = _losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0)
+        loss_of_block, missed = losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0)
         total += loss_of_block
         exchange(plan, scratch, s0, 0)
         if plan.want_w:
@@ -191,7 +191,7 @@ def _ahead_of_scores(plan, begin, j, k, length, x_row):
 
 
 @merged
-def _losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0):
+def losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0):
     """The losses of a block; dscores take the place of the scores, their sums go to db.
 
     Also how many rows without weight have a loss that is NaN.

@@ -138,17 +138,17 @@ def call_shared(typingctx, helpers, places, n_places, share, address, arguments)
     """Have the function at `share`, of ``posts.py``, call the function at `address` on this thread and on helpers.
 
     The second of the `arguments` is the number of the member who calls: 0, or a helper's own. `share` knows nothing of
-    them, so it is compiled once for all kernels. The job it gets is a record on the stack: a trampoline made here, a
-    count, the address and the arguments.
+    them, so it is compiled once for all kernels. The job it gets is a record on the stack: a trampoline made here, two
+    numbers of its own, the address and the arguments.
     """
 
     def codegen(context, builder, signature, given):
         *values, share, where, packed = given
         index = ir.IntType(64)
-        job_type = ir.LiteralStructType([index, index, where.type, packed.type])
+        job_type = ir.LiteralStructType([index, index, index, where.type, packed.type])
         job = cgutils.alloca_once(builder, job_type)
         trampoline = _trampoline(context, builder.module, builder.function.name, job_type, arguments)
-        fields = [builder.ptrtoint(trampoline, index), index(0), where, packed]
+        fields = [builder.ptrtoint(trampoline, index), index(0), index(-1), where, packed]
         for number, value in enumerate(fields):
             builder.store(value, cgutils.gep_inbounds(builder, job, 0, number))
         _call(context, builder, share, (types.int64,) * 4, [*values, builder.ptrtoint(job, index)])
@@ -189,8 +189,8 @@ def _trampoline(context, module, caller, job_type, arguments):
     builder = ir.IRBuilder(function.append_basic_block())
     address, member = convention.get_arguments(function)
     job = builder.load(builder.inttoptr(address, job_type.as_pointer()))
-    counts, _, *others = cgutils.unpack_tuple(builder, builder.extract_value(job, 3), len(arguments))
+    counts, _, *others = cgutils.unpack_tuple(builder, builder.extract_value(job, 4), len(arguments))
     values = [counts, member, *others]
-    _call(context, builder, builder.extract_value(job, 2), arguments.types, values)
+    _call(context, builder, builder.extract_value(job, 3), arguments.types, values)
     builder.ret(function_type.return_type(0))  # numba's status for "returned normally"
     return function

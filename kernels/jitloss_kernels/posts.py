@@ -1,12 +1,12 @@
 """How a call reaches helpers: within a microsecond if they are awake, where waking a thread up takes a hundred.
 
-A helper that has nothing to do looks for a while whether something is posted at its place, letting other threads run
-in between, and then goes to sleep. In a loop of short calls it is awake when the next one comes.
+A helper that has nothing to do looks for a while whether something is posted at its place, and then goes to sleep. In
+a loop of short calls it is awake when the next one comes.
 
 What is posted is the address of a job: the address of a function that takes it and the number of a member, a count of
-the helpers that are done with it, and whatever the function needs. It stands on the stack of the thread that calls,
-which takes back what nobody has taken up when its own part is done, and waits for those who have: nobody sees a job
-that is over.
+the helpers that are done with it, the core of the thread that calls, and whatever the function needs. It stands on the
+stack of that thread, which takes back what nobody has taken up when its own part is done, and waits for those who have:
+nobody sees a job that is over.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from .memory import CACHE_LINE, aligned
 # What stands at a helper's place. Any other number is the address of a job, + 1 if the helper was asleep.
 ASLEEP, AWAKE, BUSY = range(3)
 _PLACE_BYTES = CACHE_LINE  # a line each
-_CALLED = 8  # bytes from there to what is not 0 when the helper has to come back to Python
-# So many looks, half a microsecond each, before a helper goes to sleep: what a loop does between two calls takes less.
-_LOOKS = 300
+_CALLED = 8  # bytes from there to what is not 0 when the helper has to come back to Python,
+_MISSED = 16  # and to how many jobs in a row it has not taken up, or done on the core of the thread that called
+# So many looks before a helper goes to sleep, two milliseconds: the first come close together, for in a loop of short
+# calls the next one comes soon; the others leave the core to those who may need it, the caller among them.
+_LOOKS = atomics.SPINS + 25
 
 
 @Kernel
@@ -40,15 +42,20 @@ def serve(place, member):
         posted = atomics.look(place)
         if posted > BUSY and atomics.swap(place, posted, BUSY):
             job = posted // 8 * 8
+            missed = atomics.look(place + _MISSED)
             _do(job, member)
+            if pointers.load(job, 2, np.int64(0)) == atomics.core():  # beside it, not at its side
+                atomics.add(place + _MISSED, 1)
+            elif missed > 0:
+                atomics.swap(place + _MISSED, missed, 0)
+            atomics.swap(place, BUSY, AWAKE)  # first: the caller's next job may come as soon as this one is done
             atomics.add(job + 8, 1)
-            atomics.swap(place, BUSY, AWAKE)
             looks = 0
             continue
         if posted == ASLEEP:
             atomics.swap(place, ASLEEP, AWAKE)
         looks += 1
-        atomics.yield_core()
+        atomics.pause(looks)
 
 
 @Kernel
@@ -61,6 +68,7 @@ def mark(place, before, after):
 def share(n_helpers, first, n_places, job):
     """Do a job together with at most `n_helpers`, those that are awake before the others; `first`: the first place."""
     left = n_helpers
+    pointers.store(job, 2, atomics.core())
     for state in (AWAKE, ASLEEP, AWAKE):  # some wake up meanwhile
         for i in range(n_places):
             if left > 0 and _exchange(first + i * _PLACE_BYTES, state, _posted(job, state)):
@@ -68,9 +76,11 @@ def share(n_helpers, first, n_places, job):
     _do(job, 0)
     taken = n_helpers - left
     for i in range(n_places if taken > 0 else 0):
+        place = first + i * _PLACE_BYTES
         for state in (AWAKE, ASLEEP):
-            if _exchange(first + i * _PLACE_BYTES, _posted(job, state), state):
+            if _exchange(place, _posted(job, state), state):
                 taken -= 1
+                atomics.add(place + _MISSED, 1)
     looks = 0
     while atomics.look(job + 8) < taken:
         looks += 1
@@ -96,7 +106,7 @@ def _do(job, member):
 
 
 def places(n_helpers: int) -> np.ndarray:
-    """A place for each helper, a row of its own; all asleep: what stands there, and whether it is called."""
+    """A place for each helper, a row of its own; all asleep: what stands there, if it is called, what it has missed."""
     made = aligned((n_helpers, _PLACE_BYTES // 8), np.dtype(np.int64))
     made[:] = ASLEEP
     return made

@@ -126,6 +126,10 @@ class Vectors:
         first = self.builder.insert_element(unset, scalar, _INT(0))
         return self.builder.shuffle_vector(first, unset, self._lanes([0] * self.length))
 
+    def shuffled(self, value: ir.Value, lanes: Sequence[int]) -> ir.Value:
+        """A vector of the given lanes of `value`."""
+        return self.builder.shuffle_vector(value, value, self._lanes(list(lanes)))
+
     def constant(self, number: float) -> ir.Value:
         """A vector with `number` in every lane."""
         return self.splat(self.element(float(number)))
@@ -160,8 +164,8 @@ class Vectors:
         count = self.length
         while count > 1:
             count //= 2
-            halves = (self._lanes(range(begin, begin + count)) for begin in (0, count))
-            value = combine(*(self.builder.shuffle_vector(value, value, half) for half in halves))
+            halves = (range(begin, begin + count) for begin in (0, count))
+            value = combine(*(self.shuffled(value, half) for half in halves))
         return self.builder.extract_element(value, _INT(0))
 
     def _add_halves(self, first: ir.Value, second: ir.Value, length: int) -> ir.Value:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from .blocks import is_copied, read, where
-from .counts import ALL_DONE, claim, finish, wait
+from .counts import ALL_DONE, COUNTS, SHARES, beginning, claim, claim_share, finish, wait
 from .jit import Kernel, helper, merged, out_of_line
 from .memory import RESULTS
 from .moves import copy_tile
@@ -41,13 +41,14 @@ def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratc
     arrival = claim(counts, plan.n_stages)  # the count after those of the stages
     if arrival >= ALL_DONE:  # interrupted: there is no scratch for such a member
         return
+    share = beginning(member, SHARES)
     for number in range(plan.n_stages):
         block, stage = number // N_STAGES, number % N_STAGES
         first = block * plan.block_rows
         n = min(plan.block_rows, plan.n_rows - first)
         n_tasks = _n_tasks(plan, block, stage, n, is_copied(X, scratch))
         while True:
-            task = claim(counts, number)
+            task = claim_share(counts, COUNTS * (plan.n_stages + 1) + SHARES * number, n_tasks, share)
             if task >= n_tasks:
                 break
             if block == plan.n_blocks:

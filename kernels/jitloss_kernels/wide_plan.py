@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from . import moves, products
 from .blocks import DIRECT
-from .counts import COUNTS
+from .counts import COUNTS, SHARES
 from .memory import RESULTS, Sizes, row_items, whole_lines
 from .records import opener
 from .shapes import item_name, panel_items, tallest
@@ -137,8 +137,8 @@ def sizes(plan):
 
 
 def n_counts(plan):
-    """How much there is to count: tasks of the stages, and who takes part."""
-    return COUNTS * (plan.n_stages + 1)
+    """How much there is to count: tasks of the stages, who takes part, and the tasks once more, share by share."""
+    return COUNTS * (plan.n_stages + 1) + SHARES * plan.n_stages
 
 
 def most_threads(plan):
