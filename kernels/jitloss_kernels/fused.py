@@ -145,6 +145,7 @@ def setup(
     )
 
 
+@lru_cache
 def way_of(n_rows: int, n_features: int, n_classes: int, item_bytes: int) -> tuple[Kernel, ModuleType]:
     """The kernel that solves problems of this shape, and the module that makes plans for it."""
     if short_plan.fits(n_rows, n_features, n_classes, item_bytes):

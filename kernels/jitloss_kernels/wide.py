@@ -173,8 +173,9 @@ def gradient(task, plan, x, x0, x_row, y, first, n, options, fresh, scratch, sum
         min(first_class + plan.part_classes, plan.n_classes),
     )
     if plan.want_w:
+        copies = plan.packs or plan.n_groups > 1 or not options.plain  # else each number is used once
         n_tiles = _parts(stop - start, plan.tile)
-        for t in range(n_tiles):  # X, a tile's features side by side
+        for t in range(n_tiles if copies else 0):  # X, a tile's features side by side
             k = start + t * (stop - start) // n_tiles
             height = start + (t + 1) * (stop - start) // n_tiles - k
             at = buffer + (k - start) * n
@@ -189,11 +190,18 @@ def gradient(task, plan, x, x0, x_row, y, first, n, options, fresh, scratch, sum
                 k = start + t * (stop - start) // n_tiles
                 height = start + (t + 1) * (stop - start) // n_tiles - k
                 for i in range(0, n, plan.chunk):  # what is read of X stays in L1 from panel to panel
-                    outer_tile(
-                        plan.outer_tile, height, scratch, buffer + (k - start) * n + i * height, 1, height,
-                        scratch, top + i * plan.panel, plan.panel, plan.panel_step, min(plan.chunk, n - i),
-                        dW, k * plan.n_classes + j, plan.n_classes, plan.panel, columns, fresh and i == 0, 0,
-                    )  # fmt: skip
+                    if copies:
+                        outer_tile(
+                            plan.outer_tile, height, scratch, buffer + (k - start) * n + i * height, 1, height,
+                            scratch, top + i * plan.panel, plan.panel, plan.panel_step, min(plan.chunk, n - i),
+                            dW, k * plan.n_classes + j, plan.n_classes, plan.panel, columns, fresh and i == 0, 0,
+                        )  # fmt: skip
+                    else:
+                        outer_tile(
+                            plan.outer_tile, height, x, x0 + k + i * x_row, 1, x_row,
+                            scratch, top + i * plan.panel, plan.panel, plan.panel_step, min(plan.chunk, n - i),
+                            dW, k * plan.n_classes + j, plan.n_classes, plan.panel, columns, fresh and i == 0, 0,
+                        )  # fmt: skip
     if plan.want_b and start == 0:
         db = sums[plan.sums_db + first_class : plan.sums_db + stop_class]
         if fresh:

@@ -22,9 +22,11 @@ _LEAST_ROWS, _MOST_ROWS = 256, 1024
 _CHUNK_BYTES = 2048
 _MANY_FEATURES, _SHORT_CHUNK = 1024, 256
 _GROUP_PANELS = 1, 4
-# With few rows nothing is reused and nothing packed: W is read as it lies, in runs as long as a page.
-_FEW_ROWS = 20
-_FEW_ROWS_CHUNK, _FEW_ROWS_PANELS = 32, (4, 32)
+# With few rows nothing is reused and nothing packed: W is read as it lies, in runs as long as a page. Where all classes
+# are one panel, that pays for more rows.
+_FEW_ROWS, _FEW_ROWS_OF_ONE_PANEL = 20, 40
+_FEW_ROWS_CHUNK_BYTES, _FEW_ROWS_CHUNK, _FEW_ROWS_PANELS = 8 << 10, 32, (4, 32)
+_SMALL_PRODUCTS = 1 << 18
 TASK_ROWS = 16
 _PART_TILES = 8
 _MANY_TASKS, _MANY_GROUPS = 16, 8
@@ -76,12 +78,19 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt):
     fitting = min(max(_SCORES_BYTES // row_bytes, _LEAST_ROWS), max(_MOST_BYTES // row_bytes, TASK_ROWS), _MOST_ROWS)
     n_blocks = max(1, -(-n_rows // fitting))
     block_rows = max(1, -(-n_rows // n_blocks))
-    n_panels, few = -(-n_classes // panel), n_rows <= _FEW_ROWS
+    n_panels = -(-n_classes // panel)
+    few = n_rows <= (_FEW_ROWS_OF_ONE_PANEL if n_panels == 1 else _FEW_ROWS)
     least, most = _FEW_ROWS_PANELS if few else _GROUP_PANELS
+    if few and n_rows * n_features * n_classes <= _SMALL_PRODUCTS:  # one task for one thread
+        least = most
     group = min(max(-(-n_panels // _MANY_GROUPS), least), most) * panel
     n_groups = -(-n_classes // group)
-    chunk = _FEW_ROWS_CHUNK if few else _CHUNK_BYTES // item_bytes
+    chunk = _CHUNK_BYTES // item_bytes
+    if few:
+        chunk = max(_FEW_ROWS_CHUNK_BYTES // (min(group, n_classes) * item_bytes), _FEW_ROWS_CHUNK)
     chunk = min(chunk, _SHORT_CHUNK) if n_features > _MANY_FEATURES else chunk
+    # Two threads may score the same classes for two halves of the rows, if nobody packs.
+    least_rows = min(tallest(), max(block_rows // 2, tallest() // 2)) if few else 8 * tallest()
     width = row_items(n_features, item_bytes)
     panel_step = block_rows * panel + whole_lines(1, item_bytes)
     copy_at = whole_lines(n_panels * panel_step, item_bytes)
@@ -104,7 +113,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt):
         group=group,
         n_groups=n_groups,
         chunk=chunk,
-        part_rows=_share(block_rows, n_groups, 12, 8 * tallest()),
+        part_rows=_share(block_rows, n_groups, 12, least_rows),
         part_features=part_features,
         part_classes=-(-n_groups // class_parts) * group,
         tile=tallest(),
