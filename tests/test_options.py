@@ -186,7 +186,9 @@ def test_an_integer_weight_is_a_sample_given_several_times(loss, name):
 @pytest.mark.parametrize("name", supporting("sample_weight"))
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("shape", [(40, 7, 5), (40, 1100, 5), (40, 7, 140), (5, 7, 3), (5, 40, 3), (5, 40, 14)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(40, 7, 5), (40, 1100, 5), (40, 7, 140), (5, 7, 3), (5, 40, 3), (5, 40, 14)], ids=str
+)
 @pytest.mark.parametrize("why", ["ignored", "sample", "class"])
 def test_what_weighs_nothing_counts_for_nothing(loss, shape, dtype, name, why):
     """FAULTS, row 10: rows of weight 0 are as if absent, NaN and infinity in them or not."""

@@ -79,16 +79,16 @@ class Team:
                         self._bells[number].put(None)
 
     def _part(self, number: int) -> None:
-        """See to it that a helper that takes up nothing is not on the core of the thread that calls.
+        """See to it that a helper that is of no use is not on the core of the thread that calls.
 
-        A helper that lets others run is in nobody's way, so some schedulers leave it there for good, beside an idle
-        core.
+        Some schedulers put two threads on one core, beside an idle one, and leave them there.
         """
         here, there = cpu_of(threading.get_native_id()), cpu_of(self._threads[number].native_id)
         others = cpus() - {here}
         self._missed[number] = 0
-        self._patience[number] = _PATIENCE if here == there else min(2 * self._patience[number], _MOST_PATIENCE)
+        self._patience[number] = min(2 * self._patience[number], _MOST_PATIENCE)
         if here is not None and here == there and others:
+            self._patience[number] = _PATIENCE
             with suppress(OSError):  # it is over, or the core is no longer ours
                 os.sched_setaffinity(self._threads[number].native_id or 0, others)
 
