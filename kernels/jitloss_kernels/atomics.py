@@ -14,8 +14,8 @@ from .jit import merged
 
 # Who waits looks so many times, a quarter of a millisecond, then sleeps in between: the scheduler may have put the
 # thread it waits for on this very core, or behind one of another library that spins. To let others run instead
-# (sched_yield) costs a thread its place in the queue on today's Linux: where a library's threads spin that way, it comes
-# back milliseconds later.
+# (sched_yield) costs a thread its place in the queue on today's Linux: where a library's threads spin that way, it
+# comes back milliseconds later.
 SPINS = 1250
 _NAP = 30  # microseconds
 _INT = ir.IntType(32)
