@@ -19,20 +19,21 @@ from .jit import merged
 SPINS = 1250
 _NAP = 30  # microseconds
 _INT = ir.IntType(32)
-_HAS_NAPS = sys.platform != "win32"  # which has none shorter than a millisecond
+# Windows has no nap shorter than a millisecond, and its queue forgives.
+_SLEEP = ("usleep", _INT(_NAP)) if sys.platform != "win32" else ("SwitchToThread",)
 # What a core is told while it waits, for its own sake: about twenty nanoseconds each.
 _RELAXES = 10
 _RELAX: dict[str, tuple[Any, ...]] = {
-    **dict.fromkeys(("x86_64", "AMD64"), ("llvm.x86.sse2.pause",)),
-    **dict.fromkeys(("aarch64", "arm64"), ("llvm.aarch64.hint", _INT(1))),
+    **dict.fromkeys(("x86_64", "amd64"), ("llvm.x86.sse2.pause",)),
+    **dict.fromkeys(("aarch64", "arm64"), ("llvm.aarch64.isb", _INT(15))),  # its own hint passes no time; not tried
 }
 
 
 @merged
 def pause(looks):
     """What to do before a number is looked at again, after so many looks."""
-    if looks > SPINS and _HAS_NAPS:
-        _usleep(_NAP)
+    if looks > SPINS:
+        _sleep()
     else:
         relax()
 
@@ -42,7 +43,7 @@ def relax(typingctx):
     """Pass a fifth of a microsecond."""
 
     def codegen(context, builder, signature, arguments):
-        name, *given = _RELAX.get(platform.machine(), (None,))
+        name, *given = _RELAX.get(platform.machine().lower(), (None,))
         for _ in range(_RELAXES if name else 0):
             builder.call(_function(builder, name, ir.VoidType(), [value.type for value in given]), given)
         return context.get_dummy_value()
@@ -96,12 +97,15 @@ def swap(typingctx, address, before, after):
 
 
 @intrinsic
-def _usleep(typingctx, microseconds):
+def _sleep(typingctx):
+    """Leave the core to others for a moment."""
+
     def codegen(context, builder, signature, arguments):
-        builder.call(_function(builder, "usleep", _INT, [_INT]), arguments)
+        name, *given = _SLEEP
+        builder.call(_function(builder, name, _INT, [value.type for value in given]), given)
         return context.get_dummy_value()
 
-    return types.void(types.int32), codegen
+    return types.void(), codegen
 
 
 def _place(builder, address):

@@ -38,8 +38,8 @@ class Team:
         self._states, self._called, self._missed = self.places[:, 0], self.places[:, 1], self.places[:, 2]
         self._seen = self.places[:, :3]
         self._bells: list[_Bell] = []  # one a helper
-        self._threads: list[threading.Thread] = []
-        self._patience: list[int] = []
+        self._threads: dict[int, threading.Thread] = {}
+        self._patience = [_PATIENCE] * len(self.places)
         self._hiring = threading.RLock()  # a signal handler may call, too
 
     @property
@@ -62,9 +62,8 @@ class Team:
                     thread.start()
                 except RuntimeError:  # no more threads to be had: fewer helpers
                     break
-                self._threads.append(thread)
-                self._patience.append(_PATIENCE)
-                self._bells.append(bell)
+                self._threads[number] = thread
+                self._bells.append(bell)  # last: from here on there is one more
 
     def wake(self, n_helpers: int) -> None:
         """See to it that so many helpers are awake, or will be, as far as they are not busy."""
@@ -110,8 +109,8 @@ def cpu_of(thread: int | None) -> int | None:
 
 
 def cpus() -> set[int]:
-    """The cores that the thread at hand may run on."""
-    return os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
+    """The cores that the process may use, whatever the thread at hand may."""
+    return os.sched_getaffinity(os.getpid()) if hasattr(os, "sched_setaffinity") else set()
 
 
 def _help(bell: _Bell, serve: Any, mark: Any, place: np.ndarray, member: int) -> None:

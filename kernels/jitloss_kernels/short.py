@@ -40,14 +40,15 @@ def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratc
         gradients(plan, W, scratch, plan.copy_at, plan.copy_row, scratch, dW, dX)
     else:
         gradients(plan, W, x, x0, x_row, scratch, dW, dX)
-    sums[1] = 0.0
+    squares = 0.0
     if twice_decay != 0:
         for k in range(d * plan.n_classes):
-            sums[1] += np.float64(W[k]) * np.float64(W[k])
+            squares += np.float64(W[k]) * np.float64(W[k])
         if plan.want_w:
             factor = scratch.dtype.type(twice_decay)
             for k in range(d * plan.n_classes):
                 dW[k] += factor * W[k]
+    sums[1] = squares
 
 
 @helper
@@ -66,7 +67,7 @@ def scores(plan, W, x, x0, x_row, bias, scratch):
 
 @merged
 def turn(plan, scratch, to_classes):
-    """From one row a sample to one row a class, or back."""
+    """From one row a sample to one row a class, or back. What lies in a strip beyond the samples is anything."""
     for i in range(plan.n_rows):
         for j in range(plan.n_classes):
             of_sample, of_class = plan.rows_at + i * plan.row + j, j * plan.block_rows + i

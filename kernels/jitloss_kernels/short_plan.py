@@ -15,9 +15,9 @@ CHUNK = 4096
 # For more rows, or scores, than that it pays to pack W, and for rows that are short.
 _FEW_ROWS, _MOST_ROWS, _MANY_ROWS, _MOST_SCORES = 16, 32, 64, 192
 _FEATURES_A_ROW = 4
-# W stays in L2 from one row to the next; where the rows are few it comes from memory as fast as it is used. Nothing
-# takes so long that somebody would want to interrupt it.
-_CACHED_BYTES, _MOST_BYTES = 512 << 10, 64 << 20
+# W stays in L2 from one row to the next; where the rows are few it comes from memory as fast as it is used. More of W,
+# or of X, would be worth several threads.
+_CACHED_BYTES, _MOST_BYTES = 512 << 10, 16 << 20
 
 
 class Plan(NamedTuple):
@@ -50,8 +50,8 @@ opened = opener(Plan)
 def fits(n_rows: int, n_features: int, n_classes: int, item_bytes: int) -> bool:
     """Whether a problem has few enough rows and classes to be solved this way."""
     few = n_rows <= _MOST_ROWS or (n_rows <= _MANY_ROWS and n_rows * n_classes <= _MOST_SCORES)
-    n_bytes = n_features * n_classes * item_bytes
-    small = n_bytes <= (_MOST_BYTES if n_rows <= _FEW_ROWS else _CACHED_BYTES)
+    w_bytes, x_bytes = (n * n_features * item_bytes for n in (n_classes, n_rows))
+    small = w_bytes <= (_MOST_BYTES if n_rows <= _FEW_ROWS else _CACHED_BYTES) and x_bytes <= _MOST_BYTES
     return few and small and n_classes <= runs.MOST_COLUMNS and 0 < _FEATURES_A_ROW * n_rows <= n_features
 
 
