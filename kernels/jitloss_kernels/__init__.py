@@ -14,6 +14,7 @@ Nothing here validates, raises or prints; ``jitloss`` has checked every argument
 ``blocks``       how a block of rows of X is read
 ``tiles``        the two products in registers; ``products`` is their LLVM IR
 ``moves``        tiles that transpose and copy
+``regulariser``  the sum of W² and its gradient, for all three ways
 ``simd``         vectors, masks and loops as LLVM IR; ``shapes``: how large they are
 ``workers``      a team of threads that share the tasks of a kernel
 ``pointers``     calling compiled code by its address

@@ -35,11 +35,11 @@ def pause(looks):
     if looks > SPINS:
         _sleep()
     else:
-        relax()
+        _relax()
 
 
 @intrinsic
-def relax(typingctx):
+def _relax(typingctx):
     """Pass a fifth of a microsecond."""
 
     def codegen(context, builder, signature, arguments):

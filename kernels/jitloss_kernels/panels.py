@@ -5,14 +5,13 @@ They lie in the order in which they are needed: segment by segment of the featur
 
 from __future__ import annotations
 
-import numpy as np
-
 from .counts import count
 from .differences import completion_tile, difference_tile
 from .jit import helper, merged
 from .moves import transpose_tile
 from .narrow_plan import LANE_COUNTS, TASK_FEATURES
 from .pivots import pivot_of
+from .regulariser import regularise
 from .shapes import panel_items
 
 
@@ -62,15 +61,7 @@ def fold(task, plan, W, twice_decay, scratch, sums, dW):
     if plan.want_w:
         _fold_lanes(plan, start, stop, scratch, dW)
     if twice_decay != 0:
-        squares = 0.0
-        weights = W[start * c : stop * c]
-        for k in range(len(weights)):
-            squares += np.float64(weights[k]) * np.float64(weights[k])
-        if plan.want_w:
-            gradient = dW[start * c : stop * c]
-            for k in range(len(gradient)):
-                gradient[k] += twice_decay * weights[k]
-        sums[plan.squares_at + task] = squares
+        sums[plan.squares_at + task] = regularise(W, start * c, stop * c, twice_decay, dW, plan.want_w)
 
 
 @merged

@@ -6,14 +6,13 @@ number of W is read once a few rows and each of dW written once (``runs``), by t
 
 from __future__ import annotations
 
-import numpy as np
-
 from .blocks import is_copied, read, where
 from .jit import Kernel, helper, merged
 from .memory import RESULTS
 from .moves import transpose_tile
 from .narrow import losses
 from .options import weightless
+from .regulariser import regularise
 from .runs import run_dot_tile, run_outer_tile
 from .short_plan import CHUNK, opened
 from .tiles import outer_tile
@@ -40,15 +39,10 @@ def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratc
         gradients(plan, W, scratch, plan.copy_at, plan.copy_row, scratch, dW, dX)
     else:
         gradients(plan, W, x, x0, x_row, scratch, dW, dX)
-    squares = 0.0
+    sums[1] = 0.0
     if twice_decay != 0:
-        for k in range(d * plan.n_classes):
-            squares += np.float64(W[k]) * np.float64(W[k])
-        if plan.want_w:
-            factor = scratch.dtype.type(twice_decay)
-            for k in range(d * plan.n_classes):
-                dW[k] += factor * W[k]
-    sums[1] = squares
+        factor = scratch.dtype.type(twice_decay)
+        sums[1] = regularise(W, 0, d * plan.n_classes, factor, dW, plan.want_w)
 
 
 @helper

@@ -24,6 +24,7 @@ from .jit import Kernel, helper, merged, out_of_line
 from .memory import RESULTS
 from .moves import copy_tile
 from .options import weightless
+from .regulariser import regularise
 from .rows import CLASSES
 from .rows import rows as rows_of_strip
 from .tiles import outer_tile
@@ -249,14 +250,7 @@ def decay(task, plan, W, twice_decay, sums, dW):
     c, start = plan.n_classes, task * TASK_FEATURES
     stop = min(start + TASK_FEATURES, plan.n_features)
     if twice_decay != 0:
-        weights, squares = W[start * c : stop * c], 0.0
-        for k in range(len(weights)):
-            squares += np.float64(weights[k]) * np.float64(weights[k])
-        sums[plan.sums_squares + task] = squares
-        if plan.want_w:
-            gradient_part = dW[start * c : stop * c]
-            for k in range(len(weights)):
-                gradient_part[k] += twice_decay * weights[k]
+        sums[plan.sums_squares + task] = regularise(W, start * c, stop * c, twice_decay, dW, plan.want_w)
 
 
 @helper
