@@ -34,8 +34,9 @@ TASK_FEATURES = 256
 class Cut(NamedTuple):
     """How a problem is cut into lanes and blocks."""
 
-    # A block of X may fill most of an L2 cache of 1 MB: the more rows meet W and dW, the less often these are fetched.
-    block_bytes: int = 800 << 10
+    # The block at hand, the next one, W and dW (of ``LARGE_BYTES``) fit together into an L2 cache of 1 MB: what is
+    # fetched ahead of its use must not be pushed out again. A block has a panel of rows at least, whatever their length.
+    block_bytes: int = 256 << 10
     lane_rows: int = 64
     large_lane_rows: int = LARGE_LANE_ROWS
     lanes_bytes: int = 32 << 20  # all gradients together stay below that,
