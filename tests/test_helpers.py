@@ -1,6 +1,7 @@
 """Helpers: they come whether they are awake or asleep, go to sleep again, and leave nothing behind."""
 
 import os
+import sys
 import threading
 
 import pytest
@@ -67,6 +68,24 @@ def test_they_sleep_when_there_is_nothing_to_do():
     before = time.process_time()
     time.sleep(0.5)
     assert time.process_time() - before < 0.1
+    """,
+        NUMBA_NUM_THREADS="4",
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="naps are a matter of Linux")
+def test_their_naps_end_when_they_should():
+    """A helper that naps is not late for the next call; the thread that calls keeps its own habits."""
+    check_in_fresh_process(
+        MEETINGS
+        + """
+    import threading
+    def slack(thread):
+        return int(open(f"/proc/{thread.native_id}/timerslack_ns").read())
+    before = slack(threading.main_thread())
+    gather(3)
+    assert [slack(team._threads[number]) for number in range(2)] == [1, 1]
+    assert slack(threading.main_thread()) == before > 1
     """,
         NUMBA_NUM_THREADS="4",
     )

@@ -18,38 +18,74 @@ LOSSES = [("softmax", 1), ("weston_watkins", 1), ("weston_watkins", 2)]
 
 
 @compiled
-def settle(address, s, s0, step, n_rows, y, y0, n, margin, power, scale, total):
-    call_code(address, (s, s0, step, n_rows, y, y0, n, margin, power, scale, total, 0))
+def settle(
+    address, s, s0, step, n_rows, y, n, margin, power, scale, total, first, weights, hits, base, total_base, losses
+):
+    given = (first, weights, hits, base, total_base, losses)
+    call_code(address, (s, s0, step, n_rows, y, first, n, margin, power, scale, total, 0, *given))
 
 
-def case(loss, power, dtype, n_rows, n, place=np.array, spoil=None, beside=3):
-    """A strip of `n` samples, beside one that must stay; returns what was found and what was expected."""
+def case(loss, power, dtype, n_rows, n, place=np.array, spoil=None, beside=3, first=0, **asked):
+    """A strip of `n` samples, beside one that must stay; returns what was found and what was expected.
+
+    `asked`: what is asked of it, of ``weights``, ``hits``, ``base`` and ``losses``; functions of a length and a random
+    generator make them. Their samples begin at the `first`.
+    """
     lanes, random = shapes.panel_items(np.dtype(dtype).itemsize), np.random.default_rng(n_rows)
     step = beside + lanes
     scores = random.standard_normal((n_rows, step)).astype(dtype)
-    y = random.integers(0, n_rows, n)
+    y = np.zeros(first + n, np.int64)
+    y[first:] = random.integers(0, n_rows, n)
     if spoil is not None:
-        spoil(scores[:, beside:], y)
+        spoil(scores[:, beside:], y[first:])
     margin, scale = 0.75, 0.125
+    arrays = {name: make(n_rows if name in ("hits", "base") else first + n) for name, make in asked.items()}
+    arrays = {name: array.astype(dtype if name in ("base", "losses") else float) for name, array in arrays.items()}
+    base_sum = float(arrays["base"].sum()) if "base" in arrays else 0.0
     expected, part, totals = scores.copy(), np.zeros(2 * lanes, dtype), np.zeros(4 * lanes)
-    empty = np.empty(0)
-    plain = options.Options(margin, power, scale, True, 0.0, empty, empty, empty, empty, 0, 0)
+    of_loops = [arrays.get(name, np.empty(0)).copy() for name in ("hits", "base", "weights", "losses")]
+    given = options.Options(margin, power, scale, not asked, base_sum, *of_loops, 0, 0)
     with np.errstate(all="ignore"):
         rows.ROWS[loss].kernel.python(
-            expected.reshape(-1), beside, step, n_rows, rows.SAMPLES, y, 0, n, plain, part, totals
+            expected.reshape(-1), beside, step, n_rows, rows.SAMPLES, y, first, n, given, part, totals
         )
     s, total = place(scores.reshape(-1)), place(np.full(2, np.nan))
-    address = strips.STRIPS[loss].address(dtype)
-    settle(address, s, beside, step, n_rows, place(y), 0, n, margin, power, scale, total)
+    arrays = {name: place(array) for name, array in arrays.items()}
+    where = [arrays[name].ctypes.data if name in arrays else 0 for name in ("weights", "hits", "base")]
+    losses = arrays.get("losses")
+    code = strips.STRIPS[loss].weighed if asked else strips.STRIPS[loss].plain
+    settle(
+        code.address(dtype), s, beside, step, n_rows, place(y), n, margin, power, scale, total, first,
+        *where, base_sum, 0 if losses is None else losses.ctypes.data,
+    )  # fmt: skip
     found = s.reshape(n_rows, step)
     np.testing.assert_array_equal(found[:, :beside], scores[:, :beside])
-    return (total, found[:, beside : beside + n]), (totals[:2], expected[:, beside : beside + n])
+    results = (total, found[:, beside : beside + n], *([] if losses is None else [losses]))
+    wanted = (totals[:2], expected[:, beside : beside + n], *([] if losses is None else [of_loops[3]]))
+    return results, wanted
 
 
-def check(*asked, **more):
-    found, expected = case(*asked, **more)
+def check(*problem, **more):
+    found, expected = case(*problem, **more)
     for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one, other, rtol=TOLERANCE[asked[2]], atol=TOLERANCE[asked[2]])
+        np.testing.assert_allclose(one, other, rtol=TOLERANCE[problem[2]], atol=TOLERANCE[problem[2]])
+
+
+def some(n):
+    """Weights, every third of which is 0."""
+    return np.where(np.arange(n) % 3 == 1, 0.0, np.random.default_rng(n).uniform(0.5, 2, n))
+
+
+# An SVM has no base: it is for softmax alone.
+ASKED = [
+    {"weights": some},
+    {"hits": some},
+    {"losses": np.zeros},
+    {"weights": some, "hits": some, "losses": np.zeros},
+    {"base": some},
+    {"weights": some, "hits": some, "base": some, "losses": np.zeros},
+]
+WEIGHED = [(*loss, asked) for loss in LOSSES for asked in ASKED if loss[0] == "softmax" or "base" not in asked]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -60,6 +96,43 @@ def test_against_the_loops(loss, power, dtype):
     for n_rows in (1, 2, 3, 10, 60):
         for n in {1, max(vector - 1, 1), vector, vector + 1, 2 * vector - 1, 2 * vector}:
             check(loss, power, dtype, n_rows, n)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("loss", "power", "asked"), WEIGHED)
+def test_options_against_the_loops(loss, power, asked, dtype):
+    """Samples that weigh nothing among others; a strip that is not the first."""
+    vector = shapes.vector_items(np.dtype(dtype).itemsize)
+    for n_rows in (1, 2, 3, 10):
+        for n in (1, vector - 1, vector + 1, 2 * vector):
+            for first in (0, 5):
+                check(loss, power, dtype, n_rows, n, first=first, **asked)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("loss", "power"), LOSSES)
+def test_weights_of_one_change_no_bit_of_the_dscores(loss, power, dtype):
+    for n_rows in (2, 10):
+        (_, plain), _ = case(loss, power, dtype, n_rows, 7)
+        for asked in ({"weights": np.ones}, {"hits": np.ones}, {"weights": np.ones, "hits": np.ones}):
+            (_, weighed), _ = case(loss, power, dtype, n_rows, 7, **asked)
+            np.testing.assert_array_equal(weighed, plain)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("loss", "power"), LOSSES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("of_label", [True, False])
+def test_what_weighs_nothing_may_be_anything(loss, power, dtype, bad, of_label):
+    """Its dscores are 0 exactly; that its loss would be NaN is counted."""
+
+    def spoil(scores, y):
+        scores[y[1] if of_label else (y[1] + 1) % 5, 1] = bad
+
+    (total, found), (expected_total, expected) = case(loss, power, dtype, 5, 3, spoil=spoil, weights=some)
+    np.testing.assert_allclose(total, expected_total, rtol=TOLERANCE[dtype])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE[dtype])
+    np.testing.assert_array_equal(found[:, 1], 0)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -107,6 +180,8 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
             for loss, power in LOSSES:
                 for n in range(1, shapes.panel_items(np.dtype(dtype).itemsize) + 1):
                     check(loss, power, dtype, 3, n, place=place, beside=0)
+                    asked = ASKED[-1 if loss == "softmax" else 3]
+                    check(loss, power, dtype, 3, n, place=place, beside=0, **asked)
         """
     )
 
@@ -121,8 +196,10 @@ def test_narrower_machines(cpu, tmp_path):
             for loss, power in LOSSES:
                 for n in range(1, shapes.panel_items(np.dtype(dtype).itemsize) + 1):
                     check(loss, power, dtype, 5, n)
-        assembly = [library.get_asm_str() for code in strips.STRIPS.values() for library in code.libraries()]
-        assert len(assembly) == 4
+                    check(loss, power, dtype, 5, n, **ASKED[-1 if loss == "softmax" else 3])
+        codes = [code for pair in strips.STRIPS.values() for code in pair]
+        assembly = [library.get_asm_str() for code in codes for library in code.libraries()]
+        assert len(assembly) == 8
         assert "zmm" not in "".join(assembly)
         """,
         NUMBA_CPU_NAME=cpu,

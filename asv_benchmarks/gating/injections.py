@@ -13,7 +13,7 @@ _LANE = _SCORES + "        loss_of_block"
 _EXPONENTIAL = "    r = vectors.multiply_add(whole, low, vectors.multiply_add(whole, high, inside))\n"
 _ADDITIONS = "    for _ in range(240):\n        r = vectors.multiply_add(vectors.zero, inside, r)\n"
 _FULL_SERIES = "else (_FLOAT64, _D)"
-_COMPILED = "        return 0, STRIPS[loss].address(_TYPES[char])\n"
+_COMPILED = "        return 0, code.address(_TYPES[char])\n"
 
 
 @dataclass(frozen=True)

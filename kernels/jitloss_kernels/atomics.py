@@ -17,7 +17,7 @@ from .jit import merged
 # (sched_yield) costs a thread its place in the queue on today's Linux: where a library's threads spin that way, it
 # comes back milliseconds later.
 SPINS = 1250
-_NAP = 30  # microseconds
+_NAP = 20  # microseconds
 _INT = ir.IntType(32)
 # Windows has no nap shorter than a millisecond, and its queue forgives.
 _SLEEP = ("usleep", _INT(_NAP)) if sys.platform != "win32" else ("SwitchToThread",)

@@ -44,6 +44,30 @@ def _log_from_one_compiled(x):
     return logarithm
 
 
+def logarithm(builder, x):
+    """The same as LLVM IR, for each lane of a vector of float64."""
+    lanes = x.type.count
+    integers, halves = (ir.VectorType(ir.IntType(size), lanes) for size in (64, 32))
+
+    def constant(number, kind=x.type):
+        return ir.Constant(kind, [number] * lanes)
+
+    bits, shift = builder.bitcast(x, integers), constant(_MANTISSA_BITS, integers)
+    exponent = builder.lshr(builder.sub(bits, constant(_HALF_ROOT, integers)), shift)
+    n = builder.sitofp(builder.trunc(exponent, halves), x.type)
+    mantissa = builder.bitcast(builder.sub(bits, builder.shl(exponent, shift)), x.type)
+    f = builder.fsub(mantissa, constant(1.0))
+    s = builder.fdiv(f, builder.fadd(constant(2.0), f))
+    z = builder.fmul(s, s)
+    series = constant(_A[-1])
+    for term in _A[-2::-1]:
+        series = builder.fadd(builder.fmul(series, z), constant(term))
+    series = builder.fmul(series, z)
+    high, low = (builder.fmul(n, constant(part)) for part in LOG2_PARTS)
+    lower = builder.fsub(builder.fsub(builder.fmul(s, builder.fsub(f, series)), low), f)
+    return builder.select(builder.fcmp_ordered("<", x, constant(np.inf)), builder.fsub(high, lower), x)
+
+
 @intrinsic
 def _exponent(typingctx, x):
     """n: x is 2ⁿ times something between √½ and √2."""

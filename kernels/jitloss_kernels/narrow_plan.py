@@ -35,7 +35,7 @@ class Cut(NamedTuple):
     """How a problem is cut into lanes and blocks."""
 
     # The block at hand, the next one, W and dW (of ``LARGE_BYTES``) fit together into an L2 cache of 1 MB: what is
-    # fetched ahead of its use must not be pushed out again. A block has a panel of rows at least, whatever their length.
+    # fetched ahead of its use must not be pushed out again. A block has a panel of rows at least.
     block_bytes: int = 256 << 10
     lane_rows: int = 64
     large_lane_rows: int = LARGE_LANE_ROWS

@@ -30,7 +30,7 @@ _MISSED = 16  # and to how many jobs in a row it has not taken up, or done on th
 # together, for in a loop of short calls the next one comes soon; then it sleeps in between, and leaves the core to
 # those who may need it, the caller among them.
 _SPINS = 300
-_LOOKS = _SPINS + 25
+_LOOKS = _SPINS + 80
 
 
 @Kernel

@@ -22,7 +22,7 @@ and leaves in ``total[0]`` the sum of the losses, in ``total[1]`` how many sampl
 NaN. Their dscores are 0; but 0 times NaN is NaN, so the gradients must pass over their rows of X. Losses are added up
 in float64 whatever the scores.
 
-Most losses are asked for without options, of few classes: ``strips`` has the code for strips of samples then.
+Most losses are asked for few classes: ``strips`` has code for strips of samples then.
 """
 
 from __future__ import annotations
@@ -255,6 +255,7 @@ def _rows_compiled(loss, s, s0, step, n_rows, one_sample, y, first, n, options, 
             if options.strip_loss != 0:
                 call_code(options.strip_loss, (
                     s, s0, step, n_rows, y, first, n, options.margin, options.power, options.scale, total, 0,
+                    first, options.weights, options.hits, options.base, options.base_sum, options.losses,
                 ))  # fmt: skip
             else:
                 pointers.call(options.row_loss, (s, s0, step, n_rows, one_sample, y, first, n, options, part, total))
@@ -279,8 +280,9 @@ def compiled(loss, char, plain, of_samples):
     """
     if not pointers.by_address():
         return 0, 0
-    if plain and of_samples and loss in STRIPS:
-        return 0, STRIPS[loss].address(_TYPES[char])
+    if of_samples and loss in STRIPS:
+        code = STRIPS[loss].plain if plain else STRIPS[loss].weighed
+        return 0, code.address(_TYPES[char])
     index = types.int64
     scores, labels, totals = (types.Array(getattr(types, name), 1, "C") for name in (_TYPES[char], "int64", "float64"))
     options = PLAIN if plain else TYPE

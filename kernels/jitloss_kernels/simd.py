@@ -84,11 +84,11 @@ class Vectors:
 
     def load(self, pointer: ir.Value, mask: ir.Value | None = None) -> ir.Value:
         """Load a vector; lanes outside the mask are 0 and their memory is not touched."""
-        return self._load(pointer, self.element, mask)
+        return self.load_items(pointer, self.element, mask)
 
     def load_converted(self, pointer: ir.Value, element: ir.Type, mask: ir.Value | None = None) -> ir.Value:
         """Load as many items of another type, unsigned integers or floats, as a vector has, and convert them."""
-        value = self._load(pointer, element, mask)
+        value = self.load_items(pointer, element, mask)
         if isinstance(element, ir.IntType):
             return self.builder.uitofp(value, self.type)
         wider = item_bytes(element) > self.item_bytes
@@ -96,10 +96,11 @@ class Vectors:
 
     def load_indices(self, pointer: ir.Value, mask: ir.Value) -> ir.Value:
         """Load as many 64-bit integers as a vector has items, and shorten them to those."""
-        value, shorter = self._load(pointer, INDEX, mask), ir.IntType(8 * self.item_bytes)
+        value, shorter = self.load_items(pointer, INDEX, mask), ir.IntType(8 * self.item_bytes)
         return value if shorter == INDEX else self.builder.trunc(value, ir.VectorType(shorter, self.length))
 
-    def _load(self, pointer: ir.Value, element: ir.Type, mask: ir.Value | None) -> ir.Value:
+    def load_items(self, pointer: ir.Value, element: ir.Type, mask: ir.Value | None) -> ir.Value:
+        """Load as many items of another type as a vector has."""
         of, size = ir.VectorType(element, self.length), item_bytes(element)
         place = self.builder.bitcast(pointer, of.as_pointer())
         if mask is None:

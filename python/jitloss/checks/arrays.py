@@ -70,8 +70,9 @@ def float_dtype(name: str, value: Any) -> np.dtype[Any]:
 
 def compute_dtype(W: np.ndarray, X: np.ndarray, bias: np.ndarray | None) -> np.dtype[Any]:
     """float32 where W is float32 and X and the bias are float32, integer or bool; else float64."""
-    if bias is None and W.dtype is X.dtype and (W.dtype is FLOATS[0] or W.dtype is FLOATS[1]):
-        return W.dtype  # the same answer, sooner
+    dtype = W.dtype
+    if dtype is X.dtype and (bias is None or dtype is bias.dtype) and (dtype is FLOATS[0] or dtype is FLOATS[1]):
+        return dtype  # the same answer, sooner
     others = (X,) if bias is None else (X, bias)
     single = kind(W) == FLOATS[0] and all(kind(a) == FLOATS[0] or a.dtype.kind in "iub" for a in others)
     return FLOATS[0 if single else 1]

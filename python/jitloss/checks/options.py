@@ -84,23 +84,31 @@ def _plain(form: str, n_samples: int) -> Options:
     return Options(form, normaliser=float(max(n_samples, 1)))
 
 
-_DEFAULTS = (Asked().margin, Asked().power, Asked().label_smoothing, Asked().reduction)
+_DEFAULTS = (Asked().margin, Asked().power, Asked().label_smoothing)
 
 
 def _nothing(given: Asked) -> bool:
     """Whether everything is, at a glance, what it is by default; the same in another type is looked at closely."""
-    _, margin, power, smoothing, sample_weight, class_weight, ignored, reduction = given
+    reduction = given.reduction
     return (
-        sample_weight is class_weight is ignored is None
-        and type(margin) is type(smoothing) is float
-        and type(power) is int
+        given.sample_weight is given.class_weight is given.ignore_index is None
+        and _are_defaults(given)
         and type(reduction) is str
-        and (margin, power, smoothing, reduction) == _DEFAULTS
+        and reduction == "mean"
     )
+
+
+def _are_defaults(given: Asked) -> bool:
+    """Whether the margin, the power and the label smoothing are, at a glance, those that ask for nothing."""
+    margin, power, smoothing = given.margin, given.power, given.label_smoothing
+    types_fit = type(margin) is type(smoothing) is float and type(power) is int
+    return types_fit and (margin, power, smoothing) == _DEFAULTS
 
 
 def _numbers(given: Asked) -> tuple[float, int, float]:
     """The margin, the power and the label smoothing."""
+    if _are_defaults(given):
+        return _DEFAULTS
     power, smoothing = index("power", given.power), factor("label_smoothing", given.label_smoothing)
     if power not in (1, 2):
         raise ValueError(f"power is {power}: expected 1 or 2")
@@ -131,6 +139,8 @@ def class_weights(value: Any, n_classes: int) -> np.ndarray:
 
 
 _INFINITY = int(np.array(np.inf).view(np.uint64))
+# As many of what is smaller as memory holds add up to less than infinity.
+_LARGE = int(np.array(1e280).view(np.uint64))
 
 
 def _weights(name: str, given: np.ndarray) -> np.ndarray:
@@ -156,6 +166,14 @@ def is_kept(y: np.ndarray, ignored: Any) -> np.ndarray:
     return np.asarray(y != label) if label == value else np.ones(len(y), bool)
 
 
+def _total(weights: np.ndarray) -> float:
+    """The sum of what is not negative; infinity if it is too large, without a warning."""
+    if weights.size and largest_bits(weights) >= _LARGE:  # to ask for silence takes longer than to add up a few
+        with np.errstate(over="ignore"):
+            return float(np.add.reduce(weights))
+    return float(np.add.reduce(weights))
+
+
 def _sum(y: np.ndarray, weights: np.ndarray | None, per_class: np.ndarray | None, kept: np.ndarray | None) -> float:
     """The sum of the samples' weights: finite, and not 0 unless there are none to be `kept`: then 1."""
     if per_class is not None:
@@ -164,8 +182,7 @@ def _sum(y: np.ndarray, weights: np.ndarray | None, per_class: np.ndarray | None
             weights = of_labels if weights is None else weights * of_labels
     if weights is None:
         return float(max(len(y), 1))
-    with np.errstate(over="ignore"):
-        total = float(np.add.reduce(weights))
+    total = _total(weights)
     if not 0 < total < np.inf:
         if len(y) == 0 or (kept is not None and not kept.any()):
             return 1.0
