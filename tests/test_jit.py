@@ -1,5 +1,7 @@
 """jit.py: options in one place, fast but honest."""
 
+import gc
+import os
 import re
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 import jitloss
 import jitloss_kernels
 from jitloss_kernels import jit
+from jitloss_kernels.collector import uncollected
 from problems import is_out_of_line, needs_jit
 
 OPTION = re.compile(r"\b(fastmath|parallel|cache|nogil|boundscheck|error_model|inline|forceinline)\s*=")
@@ -105,3 +108,52 @@ def test_a_kernel_is_compiled_once_for_each_way(way):
 
     assert getattr(kernel, way) is getattr(kernel, way)
     assert getattr(kernel, way).targetoptions["parallel"] is (way == "parallel")
+
+
+@needs_jit
+def test_nothing_is_collected_while_numba_compiles():
+    """It takes time, and finds next to nothing: otherwise it happens dozens of times."""
+    collections = []
+
+    def note(phase, info):
+        collections.append(phase)
+
+    @jit.Kernel
+    def kernel(x):
+        return x + 1
+
+    compiled = kernel.serial
+    gc.callbacks.append(note)
+    try:
+        compiled(1)
+    finally:
+        gc.callbacks.remove(note)
+    assert collections.count("start") <= 1  # when it is over
+    assert gc.isenabled()
+
+
+def test_the_collector_is_left_as_it_was():
+    """Also where the compiler raises, where nobody collects, and in a child that is forked meanwhile."""
+
+    def fail():
+        raise ValueError("on purpose")
+
+    def fork():
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if gc.isenabled() else 1)
+        return os.waitpid(child, 0)[1]
+
+    assert uncollected(gc.isenabled)() is False
+    assert gc.isenabled()
+    with pytest.raises(ValueError, match="on purpose"):
+        uncollected(fail)()
+    assert gc.isenabled()
+    if hasattr(os, "fork"):
+        assert uncollected(fork)() == 0
+    gc.disable()
+    try:
+        uncollected(uncollected(gc.isenabled))()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -81,6 +81,24 @@ def test_parallel_and_serial_both_run_and_give_the_same_bits(loss, monkeypatch):
     assert_same_bits(parallel, serial)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_long_lane_is_done_in_slices(dtype, monkeypatch):
+    """Of a chunk each, if that is all that is done between two looks for a Ctrl-C; with the same bits."""
+    problem = make((4 * lanes.CHUNK_ROWS + 1, 3, 2), dtype)
+    launches = []
+
+    def launch(*arguments):
+        launches.append(arguments)
+        return threads.launch(*arguments)
+
+    monkeypatch.setattr(lanes, "launch", launch)
+    whole = run("svm", *problem)
+    assert len(launches) == 1
+    monkeypatch.setattr(lanes, "SLICE_FLOPS", 1)
+    assert_same_bits(run("svm", *problem), whole)
+    assert len(launches) == 1 + 5
+
+
 @needs_jit
 def test_a_lane_is_one_function_for_every_launch(tmp_path):
     """Not a part of the parallel kernel and of the serial one: there it could be vectorised in two ways."""

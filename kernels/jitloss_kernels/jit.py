@@ -19,6 +19,7 @@ from numba.extending import intrinsic
 
 from . import linkage
 from .cache import DiskCache, warn_once
+from .collector import uncollected
 from .interrupts import uninterrupted
 
 # Sums over features and classes may be added in any order (SIMD lanes each keep a part), products may be fused
@@ -83,7 +84,7 @@ class Kernel:
         if numba.config.DISABLE_JIT:  # Python runs the source, as silent about NaN as machine code is
             return np.errstate(invalid="ignore", over="ignore")(self.python)
         dispatcher = numba.njit(parallel=parallel, pipeline_class=linkage.KernelCompiler, **OPTIONS)(self.python)
-        dispatcher.compile = uninterrupted(dispatcher.compile)
+        dispatcher.compile = uninterrupted(uncollected(dispatcher.compile))
         if linkage.HIDES:
             DiskCache.attach(dispatcher)
         else:

@@ -14,6 +14,7 @@ the lanes run in parallel or one after the other.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,17 @@ def lane_count(n_rows: int, n_features: int, n_classes: int) -> int:
     return 1 << (most.bit_length() - 1)  # a power of two shares out evenly among 2, 4, 8 … threads
 
 
+def slices(n_rows: int, row_flops: int, n_lanes: int) -> Iterator[tuple[int, int, int, int]]:
+    """What is done between two looks for a Ctrl-C: a range of lanes and, in each of them, a range of chunks."""
+    rows = -(-n_rows // n_lanes)  # of the longest lane
+    n_chunks = max(-(-rows // CHUNK_ROWS), 1)
+    lanes_at_once = min(max(SLICE_FLOPS // max(rows * row_flops, 1), pool_size()), n_lanes)
+    chunks_at_once = max(SLICE_FLOPS // (lanes_at_once * CHUNK_ROWS * row_flops), 1)
+    for lane in range(0, n_lanes, lanes_at_once):
+        for chunk in range(0, n_chunks, chunks_at_once):
+            yield lane, min(lane + lanes_at_once, n_lanes), chunk, min(chunk + chunks_at_once, n_chunks)
+
+
 def linear_loss(
     loss: str,
     W: np.ndarray,
@@ -69,20 +81,17 @@ def linear_loss(
     width = whole_lines(n_features, dtype.itemsize)
     Wt = aligned((n_classes, width), dtype)
     Wt[:, :n_features] = W.T
-    chunk_rows = CHUNK_ROWS if dtype == np.float32 else max(n_rows, 1)
-    chunked = dW is not None and n_rows > chunk_rows * n_lanes  # needs a buffer; the rows are cut with or without
+    chunked = dW is not None and dtype == np.float32 and n_rows > CHUNK_ROWS * n_lanes
     partials = aligned((n_lanes, n_classes, width) if dW is not None else (n_lanes, 0, 0), dtype)
     chunks = aligned((n_lanes, n_classes, width) if chunked else (n_lanes, 0, 0), dtype)
     scores = aligned((n_lanes, whole_lines(n_classes, dtype.itemsize)), dtype)
     losses = np.empty(n_lanes)
     scale = dtype.type(1 / max(n_rows, 1))
     nothing = np.empty((0, 0), dtype)
-    given = (TAGS[loss], Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, nothing if dX is None else dX)
+    given = (TAGS[loss], Wt, X, y, CHUNK_ROWS, scale, scores, chunks, partials, losses, nothing if dX is None else dX)
     address = _lane_address(given)
-    fitting = n_lanes * SLICE_FLOPS // max(4 * n_rows * n_features * n_classes, 1)
-    at_once = min(max(fitting, pool_size()), n_lanes)
-    for first in range(0, n_lanes, at_once):
-        launch(run_lanes, n_lanes, n_threads, (first, min(first + at_once, n_lanes), address, *given))
+    for part in slices(n_rows, 4 * n_features * n_classes, n_lanes):
+        launch(run_lanes, n_lanes, n_threads, (*part, address, *given))
     value = losses.sum() / max(n_rows, 1)
     if dW is None and not decay:
         return float(value)
@@ -91,15 +100,19 @@ def linear_loss(
 
 
 @Kernel
-def run_lanes(first_lane, stop_lane, address, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
-    """Run some of the lanes, by the address of ``one_lane``."""
-    for lane in prange(first_lane, stop_lane):
-        run_lane(address, lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX)
+def run_lanes(
+    first, stop, begin, end, address, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX
+):
+    """Run some chunks of some of the lanes, by the address of ``one_lane``."""
+    for lane in prange(first, stop):
+        run_lane(address, lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX)
 
 
 @Kernel
-def one_lane(lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
+def one_lane(lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
     """Lane l leaves its loss in losses[l], its gradient in partials[l]; with chunks, added up a chunk at a time.
+
+    What it does now are its chunks of rows from `begin` to `end`; 0 is the first.
 
     Inlined into a parallel and into a serial loop, the same source may be vectorised in two ways and differ in the last
     bit. Called by its address, it is one piece of machine code for every launch.
@@ -107,9 +120,11 @@ def one_lane(lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, 
     n_lanes = losses.shape[0]
     start, stop = lane * X.shape[0] // n_lanes, (lane + 1) * X.shape[0] // n_lanes
     chunk, partial, scores = chunks[lane], partials[lane], scores[lane]
-    partial[:] = 0
-    total = 0.0
-    for first in range(start, stop, chunk_rows):
+    if begin == 0:
+        partial[:] = 0
+        losses[lane] = 0
+    total = losses[lane]
+    for first in range(start + begin * chunk_rows, min(start + end * chunk_rows, stop), chunk_rows):
         last = min(first + chunk_rows, stop)
         if len(chunk) == 0:
             total += rows(loss, Wt, X, y, first, last, scale, scores, partial, dX)
@@ -122,23 +137,29 @@ def one_lane(lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, 
     losses[lane] = total
 
 
-def run_lane(address, lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
+def run_lane(address, lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
     """Run ``one_lane``; compiled, the one at the address."""
-    one_lane.python(lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX)
+    one_lane.python(lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX)
 
 
 @overload(run_lane)
-def _run_lane_compiled(address, lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
+def _run_lane_compiled(
+    address, lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX
+):
     if pointers.by_address():
 
-        def through_pointer(address, lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
-            pointers.call(address, (lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX))
+        def through_pointer(
+            address, lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX
+        ):
+            pointers.call(
+                address, (lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX)
+            )
 
         return through_pointer
     inner = helper(one_lane.python)
 
-    def directly(address, lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
-        inner(lane, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX)
+    def directly(address, lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
+        inner(lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX)
 
     return directly  # so that an IndexError reaches the caller
 
@@ -147,11 +168,12 @@ _addresses: dict[tuple[Any, ...], int] = {}
 
 
 def _lane_address(given: tuple[Any, ...]) -> int:
-    """Where ``one_lane`` is, compiled for arguments like these, and for the number of a lane before them."""
+    """Where ``one_lane`` is, compiled for arguments like these, and for a lane and its chunks before them."""
     key = (type(given[0]), given[1].dtype.num)
     found = _addresses.get(key)
     if found is None:
-        found = pointers.address_of(one_lane, (types.int64, *map(typeof, given))) if pointers.by_address() else 0
+        signature = (*(types.int64,) * 3, *map(typeof, given))
+        found = pointers.address_of(one_lane, signature) if pointers.by_address() else 0
         _addresses[key] = found
     return found
 

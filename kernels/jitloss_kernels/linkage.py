@@ -37,6 +37,10 @@ _SHARED = (Linkage.linkonce_odr, Linkage.weak_odr)
 class KernelLibrary(JITCodeLibrary):
     """The code of a kernel: its parts are private to it."""
 
+    def _optimize_functions(self, module: Any) -> None:
+        """Not one by one: what is done to the whole module does that, too."""
+        module.data_layout = self._codegen._data_layout
+
     def _finalize_final_module(self) -> None:
         for function in self._final_module.functions:
             if not function.is_declaration and function.linkage in _SHARED:
@@ -44,11 +48,8 @@ class KernelLibrary(JITCodeLibrary):
         super()._finalize_final_module()
 
 
-class PartLibrary(JITCodeLibrary):
+class PartLibrary(KernelLibrary):
     """The code of a part, as it is, for kernels to link."""
-
-    def _optimize_functions(self, module: Any) -> None:
-        module.data_layout = self._codegen._data_layout
 
     def _optimize_final_module(self) -> None:
         pass
