@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from jitloss_kernels import options, rows, shapes, strips
+from jitloss_kernels import class_strips, options, rows, shapes, strips
 from jitloss_kernels.native import call_code
 from jitloss_kernels.pointers import by_address
 from problems import DTYPES, check_in_fresh_process, compiled
@@ -65,6 +65,29 @@ def case(loss, power, dtype, n_rows, n, place=np.array, spoil=None, beside=3, fi
     return results, wanted
 
 
+def class_case(loss, power, dtype, n_classes, label, place=np.array, spoil=None, gap=3):
+    """One sample of so many classes, a label given, its rows apart; returns what was found and what was expected."""
+    lanes, random = shapes.panel_items(np.dtype(dtype).itemsize), np.random.default_rng(n_classes)
+    n_rows = -(-n_classes // lanes)
+    padded = np.full(n_rows * lanes, -np.inf, dtype)
+    padded[:n_classes] = random.standard_normal(n_classes)
+    if spoil is not None:
+        spoil(padded)
+    step = lanes + gap
+    scores = np.full((n_rows, step), 7, dtype)
+    scores[:, :lanes] = padded.reshape(n_rows, lanes)
+    flat = scores.reshape(-1)[: n_rows * step - gap]
+    margin, scale, y, empty = 0.75, 0.125, np.array([0, label]), np.empty(0)
+    expected, part, totals = flat.copy(), np.zeros(2 * lanes, dtype), np.zeros(4 * lanes)
+    given = options.Options(margin, power, scale, True, 0.0, empty, empty, empty, empty, 0, 0)
+    with np.errstate(all="ignore"):
+        rows.ROWS[loss].kernel.python(expected, 0, step, n_rows, rows.CLASSES, y, 1, 1, given, part, totals)
+    s, total = place(flat), place(np.full(2, np.nan))
+    address = class_strips.CLASS_STRIPS[loss].address(dtype)
+    settle(address, s, 0, step, n_rows, place(y), 1, margin, power, scale, total, 1, 0, 0, 0, 0.0, 0)
+    return (total, s), (totals[:2], expected)
+
+
 def check(*problem, **more):
     found, expected = case(*problem, **more)
     for one, other in zip(found, expected, strict=True):
@@ -96,6 +119,38 @@ def test_against_the_loops(loss, power, dtype):
     for n_rows in (1, 2, 3, 10, 60):
         for n in {1, max(vector - 1, 1), vector, vector + 1, 2 * vector - 1, 2 * vector}:
             check(loss, power, dtype, n_rows, n)
+
+
+def check_classes(*problem, **more):
+    found, expected = class_case(*problem, **more)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=TOLERANCE[problem[2]], atol=TOLERANCE[problem[2]])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("loss", "power"), LOSSES)
+def test_classes_of_one_sample_against_the_loops(loss, power, dtype):
+    """Around a vector, a panel and two; labels at both ends and in between; what lies between the rows stays."""
+    vector = shapes.vector_items(np.dtype(dtype).itemsize)
+    for n_classes in {1, 2, vector - 1, vector + 1, 2 * vector, 2 * vector + 1, 4 * vector, 100, 439}:
+        for label in {0, n_classes // 2, n_classes - 1}:
+            check_classes(loss, power, dtype, n_classes, label)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("loss", "power"), LOSSES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("at", [0, 37, 69])
+def test_a_class_whose_score_is_not_finite(loss, power, dtype, bad, at):
+    """The label's, which is 37, or another's: the loss is what the loops say, and so are finite dscores."""
+
+    def spoil(scores):
+        scores[at] = bad
+
+    (total, found), (expected_total, expected) = class_case(loss, power, dtype, 70, 37, spoil=spoil)
+    np.testing.assert_allclose(total, expected_total, rtol=TOLERANCE[dtype])
+    if np.isfinite(expected_total[0]):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -182,6 +237,8 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
                     check(loss, power, dtype, 3, n, place=place, beside=0)
                     asked = ASKED[-1 if loss == "softmax" else 3]
                     check(loss, power, dtype, 3, n, place=place, beside=0, **asked)
+                for n_classes in (1, 9, 16, 33, 70):
+                    check_classes(loss, power, dtype, n_classes, n_classes - 1, place=place)
         """
     )
 
@@ -197,9 +254,11 @@ def test_narrower_machines(cpu, tmp_path):
                 for n in range(1, shapes.panel_items(np.dtype(dtype).itemsize) + 1):
                     check(loss, power, dtype, 5, n)
                     check(loss, power, dtype, 5, n, **ASKED[-1 if loss == "softmax" else 3])
-        codes = [code for pair in strips.STRIPS.values() for code in pair]
+                for n_classes in (1, 9, 16, 33, 70):
+                    check_classes(loss, power, dtype, n_classes, n_classes - 1)
+        codes = [*(code for pair in strips.STRIPS.values() for code in pair), *class_strips.CLASS_STRIPS.values()]
         assembly = [library.get_asm_str() for code in codes for library in code.libraries()]
-        assert len(assembly) == 8
+        assert len(assembly) == 12
         assert "zmm" not in "".join(assembly)
         """,
         NUMBA_CPU_NAME=cpu,

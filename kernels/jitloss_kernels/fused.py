@@ -78,7 +78,6 @@ def linear_loss(
     dtype, n_rows = W.dtype, len(y)
     shape = shape_of(X, rows)
     task = setup(loss, n_rows, *W.shape, dtype, X.dtype, shape, rows is not None, tuple(gradients), may_pivot)
-    assert not options.strip_loss or task.kernel is not wide.run  # else made for a problem of another shape
     n_members = workers.size(n_threads, task.most_threads)
     scratch = pool.borrow(
         task.n_items + n_members * task.member_items, task.n_sums + n_members * task.member_sums, dtype

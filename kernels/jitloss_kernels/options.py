@@ -36,7 +36,7 @@ class Options(NamedTuple):
     weights: Place  # (N,) float64
     losses: Place  # (N,) of the scores' dtype: each sample's loss is written here
     row_loss: int  # the address of the loss, compiled for options of this kind,
-    strip_loss: int  # or of its code for strips of samples, where there is one; else 0
+    strip_loss: int  # or of its code for strips of this kind, where there is one; else 0
 
 
 class Plain(NamedTuple("Fields", [(name, Any) for name in Options._fields])):  # type: ignore[misc]

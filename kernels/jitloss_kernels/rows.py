@@ -22,7 +22,8 @@ and leaves in ``total[0]`` the sum of the losses, in ``total[1]`` how many sampl
 NaN. Their dscores are 0; but 0 times NaN is NaN, so the gradients must pass over their rows of X. Losses are added up
 in float64 whatever the scores.
 
-Most losses are asked for few classes: ``strips`` has code for strips of samples then.
+Vectors in registers are faster yet: ``strips`` has code for strips of samples, ``class_strips`` for those of classes
+where options are plain.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ import numpy as np
 from numba import types
 
 from . import pointers
+from .class_strips import CLASS_STRIPS
 from .exponential import exp_nonpositive, smallest_normal
 from .jit import Kernel, helper, merged, overload
 from .native import call_code
@@ -283,6 +285,8 @@ def compiled(loss, char, plain, of_samples):
     if of_samples and loss in STRIPS:
         code = STRIPS[loss].plain if plain else STRIPS[loss].weighed
         return 0, code.address(_TYPES[char])
+    if plain and not of_samples and loss in CLASS_STRIPS:
+        return 0, CLASS_STRIPS[loss].address(_TYPES[char])
     index = types.int64
     scores, labels, totals = (types.Array(getattr(types, name), 1, "C") for name in (_TYPES[char], "int64", "float64"))
     options = PLAIN if plain else TYPE

@@ -30,8 +30,8 @@ from .simd import INDEX
 from .strip_weights import Alike, Given, Weighed
 
 _DOUBLE = ir.DoubleType()
-_TINY = {dtype().itemsize: np.finfo(dtype).tiny for dtype in (np.float32, np.float64)}
-_N_NUMBERS = 9 + len(Given._fields)
+TINY = {dtype().itemsize: np.finfo(dtype).tiny for dtype in (np.float32, np.float64)}
+N_NUMBERS = 9 + len(Given._fields)
 
 
 class StripLoss(NamedTuple):
@@ -57,8 +57,8 @@ def strip_loss(emit: Callable[..., None]) -> Callable[..., None]:
 
     # Exact, so that they add up in the order of ``rows``: weights of 1 change no bit of a gradient.
     STRIPS[emit.__name__] = StripLoss(
-        Native(f"{emit.__name__}_strip", _N_NUMBERS, of(Alike), exact=True),
-        Native(f"{emit.__name__}_strip_weighed", _N_NUMBERS, of(Weighed), exact=True),
+        Native(f"{emit.__name__}_strip", N_NUMBERS, of(Alike), exact=True),
+        Native(f"{emit.__name__}_strip_weighed", N_NUMBERS, of(Weighed), exact=True),
     )
     return emit
 
@@ -82,7 +82,7 @@ def softmax(strip, weights, margin, power, total):
 
     sums, targets = strip.walk([strip.zeros(), [vectors.zero] * 2], exponentiate)
     factors, of_labels = weights.logarithms(total, sums, targets, base_costs)
-    tiny = vectors.constant(_TINY[vectors.item_bytes])
+    tiny = vectors.constant(TINY[vectors.item_bytes])
 
     def slope(j, v, place, value):
         dscore = weights.weighed(value, factors[v])
