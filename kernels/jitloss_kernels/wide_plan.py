@@ -23,9 +23,9 @@ _CHUNK_BYTES = 2048
 _MANY_FEATURES, _SHORT_CHUNK = 1024, 256
 _GROUP_PANELS = 1, 4
 # With few rows nothing is reused and nothing packed: W is read as it lies, in runs as long as a page. Where all classes
-# are one panel, that pays for more rows.
-_FEW_ROWS, _FEW_ROWS_OF_ONE_PANEL = 20, 40
-_FEW_ROWS_CHUNK_BYTES, _FEW_ROWS_CHUNK, _FEW_ROWS_PANELS = 8 << 10, 32, (4, 32)
+# are one panel, or W stays in L2 anyhow, that pays for more rows.
+_FEW_ROWS, _FEW_ROWS_OF_LITTLE, _LITTLE_BYTES = 20, 40, 256 << 10
+_FEW_ROWS_CHUNK_BYTES, _FEW_ROWS_CHUNK, _FEW_ROWS_PANELS = 16 << 10, 32, (4, 32)
 _SMALL_PRODUCTS = 1 << 18
 TASK_ROWS = 16
 _PART_TILES = 8
@@ -79,7 +79,8 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt):
     n_blocks = max(1, -(-n_rows // fitting))
     block_rows = max(1, -(-n_rows // n_blocks))
     n_panels = -(-n_classes // panel)
-    few = n_rows <= (_FEW_ROWS_OF_ONE_PANEL if n_panels == 1 else _FEW_ROWS)
+    is_little = n_panels == 1 or n_features * row_bytes <= _LITTLE_BYTES
+    few = n_rows <= (_FEW_ROWS_OF_LITTLE if is_little else _FEW_ROWS)
     least, most = _FEW_ROWS_PANELS if few else _GROUP_PANELS
     if few and n_rows * n_features * n_classes <= _SMALL_PRODUCTS:  # one task for one thread
         least = most
