@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 
 from jitloss_kernels.jit import Kernel
+from jitloss_kernels.native import Native, call_code
+from jitloss_kernels.simd import INDEX, loop
 
 JIT_DISABLED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled with NUMBA_DISABLE_JIT=1")
@@ -32,6 +34,35 @@ ROUNDINGS = {"float64": 1e-13, "float32": 1e-5}
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that calls what only kernels can."""
     return Kernel(function).serial
+
+
+def on_vectors(name: str, function: Callable[[Any, Any], Any]) -> Callable[[np.ndarray], np.ndarray]:
+    """An array's numbers through a `function` of ``Vectors`` and a vector, which returns LLVM IR."""
+
+    def emit(vectors: Any, x: Any, out: Any, n: Any) -> None:
+        builder, x_at, out_at = vectors.builder, vectors.pointer(x), vectors.pointer(out)
+
+        def vector(i: Any, _: Any) -> list[Any]:
+            value = function(vectors, vectors.load(builder.gep(x_at, [i])))
+            vectors.store(value, builder.gep(out_at, [i]))
+            return []
+
+        loop(builder, INDEX(0), n, vectors.length, [], vector)
+
+    code = Native(name, 3, emit, exact=True)
+
+    @compiled
+    def call(address, x, out, n):
+        call_code(address, (x, 0, out, 0, n))
+
+    def evaluate(x: np.ndarray) -> np.ndarray:
+        padded = np.ones(-(-len(x) // 16) * 16, x.dtype)  # a whole number of vectors
+        padded[: len(x)] = x
+        out = np.empty_like(padded)
+        call(code.address(x.dtype.name), padded, out, len(padded))
+        return out[: len(x)]
+
+    return evaluate
 
 
 def make(

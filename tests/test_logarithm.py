@@ -5,10 +5,8 @@ import numpy as np
 import pytest
 
 from jitloss_kernels.logarithm import log_from_one, logarithm
-from jitloss_kernels.native import Native, call_code
 from jitloss_kernels.pointers import by_address
-from jitloss_kernels.simd import INDEX, loop
-from problems import compiled
+from problems import compiled, on_vectors
 
 random = np.random.default_rng(0)
 ARGUMENTS = {
@@ -27,36 +25,15 @@ def logarithms(x, out):
         out[i] = log_from_one(x[i])
 
 
-def emit(vectors, x, out, n):
-    """A whole number of vectors."""
-    builder = vectors.builder
-    x_at, out_at = vectors.pointer(x), vectors.pointer(out)
-
-    def vector(i, _):
-        value = vectors.load(builder.gep(x_at, [i]))
-        vectors.store(logarithm(builder, value), builder.gep(out_at, [i]))
-        return []
-
-    loop(builder, INDEX(0), n, vectors.length, [], vector)
-
-
-CODE = Native("logarithms", 3, emit, exact=True)
-
-
-@compiled
-def call(address, x, out, n):
-    call_code(address, (x, 0, out, 0, n))
+spelled_as_vectors = on_vectors("logarithms", lambda vectors, x: logarithm(vectors.builder, x))
 
 
 def evaluate(x, spelled):
-    padded = np.ones(-(-len(x) // 8) * 8)
-    padded[: len(x)] = x
-    out = np.empty_like(padded)
     if spelled:
-        call(CODE.address("float64"), padded, out, len(padded))
-    else:
-        logarithms(padded, out)
-    return out[: len(x)]
+        return spelled_as_vectors(x)
+    out = np.empty(len(x))
+    logarithms(x, out)
+    return out
 
 
 ways = pytest.mark.parametrize(

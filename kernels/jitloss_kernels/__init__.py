@@ -11,6 +11,8 @@ Nothing here validates, raises or prints; ``jitloss`` has checked every argument
 ``pivots``       one class less to multiply; ``differences`` and ``exchanges``: its tiles
 ``wide``         many classes: what is written is split over classes and features
 ``rows``         a loss, from scores to dscores in their place; ``exponential`` for it
+``strips``       the same in registers, for few classes; ``class_strips``: for many
+``samples``      strips as LLVM IR; ``strip_weights``: what their samples weigh
 ``blocks``       how a block of rows of X is read
 ``tiles``        the two products in registers; ``products`` is their LLVM IR
 ``moves``        tiles that transpose and copy
@@ -20,6 +22,7 @@ Nothing here validates, raises or prints; ``jitloss`` has checked every argument
 ``pointers``     calling compiled code by its address
 ``memory``       scratch
 ``jit``          the only file that spells numba options; ``tags`` to choose a loss by
+``collector``    no garbage is collected while numba compiles
 ``cache``        machine code on disk
 ``sources``      a digest of all of this, by which the cache knows its own
 ``threads``      the threading layer, forks, launching

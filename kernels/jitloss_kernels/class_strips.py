@@ -15,7 +15,7 @@ from .exponential import exponential
 from .native import Native
 from .samples import Sample
 from .simd import INDEX
-from .strips import N_NUMBERS, TINY
+from .strips import N_NUMBERS
 
 _DOUBLE = ir.DoubleType()
 CLASS_STRIPS: dict[str, Native] = {}
@@ -52,17 +52,15 @@ def softmax(sample, margin, power, scale, total):
     (sums,) = sample.walk([sample.zeros()], exponentiate)
     sum_ = sample.over_classes(sums, builder.fadd)
     log = builder.call(vectors.declare("llvm.log.f64", _DOUBLE, _DOUBLE), [sum_])
-    sample.deliver(total, builder.fsub(log, _widened(builder, below)), _DOUBLE(0.0))
-    factor = vectors.splat(_narrowed(vectors, builder.fdiv(scale, sum_)))
-    tiny = vectors.constant(TINY[vectors.item_bytes])
+    sample.deliver(total, builder.fsub(log, sample.widened(below)), _DOUBLE(0.0))
+    factor = vectors.splat(sample.narrowed(builder.fdiv(scale, sum_)))
 
     def slope(j, v, place, value):
-        dscore = builder.fmul(value, factor)
-        vectors.store(builder.select(builder.fcmp_ordered("<", dscore, tiny), vectors.zero, dscore), place)
+        vectors.store(sample.normal(builder.fmul(value, factor)), place)
         return []
 
     sample.walk([], slope)
-    builder.store(builder.fsub(builder.load(sample.of_label), _narrowed(vectors, scale)), sample.of_label)
+    builder.store(builder.fsub(builder.load(sample.of_label), sample.narrowed(scale)), sample.of_label)
 
 
 @class_strip_loss
@@ -71,35 +69,20 @@ def weston_watkins(sample, margin, power, scale, total):
     vectors, builder = sample.vectors, sample.builder
     target = builder.load(sample.of_label)
     builder.store(vectors.element(float("-inf")), sample.of_label)
-    of_label, scale = vectors.splat(target), _narrowed(vectors, scale)
-    margins = vectors.splat(_narrowed(vectors, builder.bitcast(margin, _DOUBLE)))
-    scales, one = vectors.splat(scale), vectors.constant(1.0)
+    of_label, scale = vectors.splat(target), sample.narrowed(scale)
+    margins = vectors.splat(sample.narrowed(builder.bitcast(margin, _DOUBLE)))
+    scales = vectors.splat(scale)
     squared = builder.icmp_signed("==", power, INDEX(2))
 
     def hinge(j, v, place, score, sum_, slopes):
         lacking = builder.fadd(builder.fsub(score, of_label), margins)
-        kept = builder.fcmp_ordered("<=", lacking, vectors.zero)
-        lacking = builder.select(kept, vectors.zero, lacking)  # NaN, which is not <= 0, stays
-        wide = sample.widened(lacking)
-        cost = builder.select(squared, builder.fmul(wide, wide), wide)
-        step = builder.select(builder.fcmp_ordered("==", lacking, vectors.zero), vectors.zero, one)
-        slope = builder.select(squared, builder.fadd(lacking, lacking), step)
+        cost, slope = sample.hinge(lacking, builder.fcmp_ordered("<=", lacking, vectors.zero), squared)
         vectors.store(builder.fmul(slope, scales), place)
         return builder.fadd(sum_, cost), builder.fadd(slopes, slope)
 
     costs, slopes = sample.walk([sample.zeros(), [vectors.zero] * 2], hinge)
     # The score of a label is no answer if it is infinite: 0 times infinity is NaN.
-    nothing = builder.fmul(_widened(builder, target), _DOUBLE(0.0))
+    nothing = builder.fmul(sample.widened(target), _DOUBLE(0.0))
     sample.deliver(total, builder.fadd(sample.over_classes(costs, builder.fadd), nothing), _DOUBLE(0.0))
     of_all = sample.over_classes(slopes, builder.fadd)
     builder.store(builder.fmul(builder.fneg(scale), of_all), sample.of_label)
-
-
-def _widened(builder, number):
-    """A number in float64."""
-    return number if number.type == _DOUBLE else builder.fpext(number, _DOUBLE)
-
-
-def _narrowed(vectors, number):
-    """A float64 in the scores' dtype."""
-    return number if vectors.element == _DOUBLE else vectors.builder.fptrunc(number, vectors.element)

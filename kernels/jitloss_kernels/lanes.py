@@ -88,7 +88,7 @@ def linear_loss(
     losses = np.empty(n_lanes)
     scale = dtype.type(1 / max(n_rows, 1))
     nothing = np.empty((0, 0), dtype)
-    given = (TAGS[loss], Wt, X, y, CHUNK_ROWS, scale, scores, chunks, partials, losses, nothing if dX is None else dX)
+    given = (TAGS[loss], Wt, X, y, scale, scores, chunks, partials, losses, nothing if dX is None else dX)
     address = _lane_address(given)
     for part in slices(n_rows, 4 * n_features * n_classes, n_lanes):
         launch(run_lanes, n_lanes, n_threads, (*part, address, *given))
@@ -100,16 +100,14 @@ def linear_loss(
 
 
 @Kernel
-def run_lanes(
-    first, stop, begin, end, address, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX
-):
+def run_lanes(first, stop, begin, end, address, loss, Wt, X, y, scale, scores, chunks, partials, losses, dX):
     """Run some chunks of some of the lanes, by the address of ``one_lane``."""
     for lane in prange(first, stop):
-        run_lane(address, lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX)
+        run_lane(address, lane, begin, end, loss, Wt, X, y, scale, scores, chunks, partials, losses, dX)
 
 
 @Kernel
-def one_lane(lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
+def one_lane(lane, begin, end, loss, Wt, X, y, scale, scores, chunks, partials, losses, dX):
     """Lane l leaves its loss in losses[l], its gradient in partials[l]; with chunks, added up a chunk at a time.
 
     What it does now are its chunks of rows from `begin` to `end`; 0 is the first.
@@ -124,8 +122,8 @@ def one_lane(lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks
         partial[:] = 0
         losses[lane] = 0
     total = losses[lane]
-    for first in range(start + begin * chunk_rows, min(start + end * chunk_rows, stop), chunk_rows):
-        last = min(first + chunk_rows, stop)
+    for first in range(start + begin * CHUNK_ROWS, min(start + end * CHUNK_ROWS, stop), CHUNK_ROWS):
+        last = min(first + CHUNK_ROWS, stop)
         if len(chunk) == 0:
             total += rows(loss, Wt, X, y, first, last, scale, scores, partial, dX)
         else:
@@ -137,29 +135,23 @@ def one_lane(lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks
     losses[lane] = total
 
 
-def run_lane(address, lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
+def run_lane(address, lane, begin, end, loss, Wt, X, y, scale, scores, chunks, partials, losses, dX):
     """Run ``one_lane``; compiled, the one at the address."""
-    one_lane.python(lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX)
+    one_lane.python(lane, begin, end, loss, Wt, X, y, scale, scores, chunks, partials, losses, dX)
 
 
 @overload(run_lane)
-def _run_lane_compiled(
-    address, lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX
-):
+def _run_lane_compiled(address, lane, begin, end, loss, Wt, X, y, scale, scores, chunks, partials, losses, dX):
     if pointers.by_address():
 
-        def through_pointer(
-            address, lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX
-        ):
-            pointers.call(
-                address, (lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX)
-            )
+        def through_pointer(address, lane, begin, end, loss, Wt, X, y, scale, scores, chunks, partials, losses, dX):
+            pointers.call(address, (lane, begin, end, loss, Wt, X, y, scale, scores, chunks, partials, losses, dX))
 
         return through_pointer
     inner = helper(one_lane.python)
 
-    def directly(address, lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX):
-        inner(lane, begin, end, loss, Wt, X, y, chunk_rows, scale, scores, chunks, partials, losses, dX)
+    def directly(address, lane, begin, end, loss, Wt, X, y, scale, scores, chunks, partials, losses, dX):
+        inner(lane, begin, end, loss, Wt, X, y, scale, scores, chunks, partials, losses, dX)
 
     return directly  # so that an IndexError reaches the caller
 

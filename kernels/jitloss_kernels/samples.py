@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 
 from .simd import INDEX, Vectors, loop
 
 _DOUBLE = ir.DoubleType()
+_TINY = {dtype().itemsize: np.finfo(dtype).tiny for dtype in (np.float32, np.float64)}
 
 
 class Lanes:
@@ -45,12 +47,30 @@ class Lanes:
         return [self.vectors.load(self.builder.gep(self._s, [INDEX(v * length)])) for v in range(2)]
 
     def widened(self, value: Any) -> Any:
-        """In float64."""
-        return value if value.type == self._wide else self.builder.fpext(value, self._wide)
+        """A number, or a vector of them, in float64."""
+        return self._converted(value, self.builder.fpext, _DOUBLE, self._wide)
 
     def narrowed(self, value: Any) -> Any:
-        """In the scores' dtype."""
-        return value if value.type == self.vectors.type else self.builder.fptrunc(value, self.vectors.type)
+        """A number, or a vector of them, in the scores' dtype."""
+        return self._converted(value, self.builder.fptrunc, self.vectors.element, self.vectors.type)
+
+    def _converted(self, value: Any, convert: Callable[..., Any], element: ir.Type, vector: ir.Type) -> Any:
+        wanted = vector if isinstance(value.type, ir.VectorType) else element
+        return value if value.type == wanted else convert(value, wanted)
+
+    def hinge(self, lacking: Any, is_nothing: Any, squared: Any) -> tuple[Any, Any]:
+        """What it costs to lack so much of a margin, in float64, and its slope; where it `is_nothing`, 0."""
+        builder, zero = self.builder, self.vectors.zero
+        lacking = builder.select(is_nothing, zero, lacking)  # NaN, which is not <= 0, stays
+        wide = self.widened(lacking)
+        cost = builder.select(squared, builder.fmul(wide, wide), wide)
+        step = builder.select(builder.fcmp_ordered("==", lacking, zero), zero, self.vectors.constant(1.0))
+        return cost, builder.select(squared, builder.fadd(lacking, lacking), step)
+
+    def normal(self, dscore: Any) -> Any:
+        """0 where a dscore is below the normal numbers, which slow every product down."""
+        is_below = self.builder.fcmp_ordered("<", dscore, self.vectors.constant(_TINY[self.vectors.item_bytes]))
+        return self.builder.select(is_below, self.vectors.zero, dscore)
 
     def wide(self, number: Any) -> Any:
         """A float64 in all lanes."""

@@ -86,14 +86,11 @@ class Weighed(Alike):
         ]
         self._scaled = [builder.fmul(weight, self._scale) for weight in self._weights]
         # Hits are factors of their own for softmax, whose base they are no part of; an SVM has none.
-        self.factors = [
-            strip.narrowed(builder.fmul(builder.fmul(weight, hit), self._scale))
-            for weight, hit in zip(self._weights, self._hits, strict=True)
-        ]
+        self._of_labels = [builder.fmul(*pair) for pair in zip(self._weights, self._hits, strict=True)]
+        self.factors = [strip.narrowed(builder.fmul(weight, self._scale)) for weight in self._of_labels]
 
     def hinges(self, total: Any, costs: Pair) -> None:
-        weights = [self._builder.fmul(*pair) for pair in zip(self._weights, self._hits, strict=True)]
-        self._deliver(total, weights, costs)
+        self._deliver(total, self._of_labels, costs)
 
     def base_costs(self, peaks: Pair) -> Pair:
         def walk() -> Pair:
@@ -116,7 +113,7 @@ class Weighed(Alike):
             logs = builder.fmul(self._targets[v], logarithm(builder, sums[v]))
             costs.append(builder.fadd(builder.fsub(base_costs[v], lower), logs))
             factor = builder.fdiv(builder.fmul(self._scaled[v], self._targets[v]), sums[v])
-            factors.append(strip.narrowed(self._unless_weightless(v, factor)))
+            factors.append(strip.narrowed(self._unless_weightless(self._weights[v], factor)))
             of_labels.append(builder.fmul(strip.narrowed(self._scaled[v]), strip.narrowed(self._hits[v])))
         self._deliver(total, self._weights, costs)
         return factors, of_labels
@@ -174,8 +171,7 @@ class Weighed(Alike):
         """The place of an item of an array."""
         return self._builder.gep(self._builder.inttoptr(address, element.as_pointer()), [index])
 
-    def _unless_weightless(self, v: int, value: Any, weights: Pair | None = None) -> Any:
-        weight = (weights or self._weights)[v]
+    def _unless_weightless(self, weight: Any, value: Any) -> Any:
         return self._builder.select(self._builder.fcmp_ordered("==", weight, self._zero), self._zero, value)
 
     def _deliver(self, total: Any, weights: Pair, costs: Pair) -> None:
@@ -183,7 +179,7 @@ class Weighed(Alike):
         strip, builder = self._strip, self._builder
         losses, missed = [], []
         for v in range(2):
-            losses.append(self._unless_weightless(v, builder.fmul(weights[v], costs[v]), weights))
+            losses.append(self._unless_weightless(weights[v], builder.fmul(weights[v], costs[v])))
             nan = builder.fcmp_unordered("uno", costs[v], costs[v])
             is_missed = builder.and_(nan, builder.fcmp_ordered("==", weights[v], self._zero))
             missed.append(builder.select(is_missed, self._one, self._zero))

@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 from llvmlite import ir
 
 from .exponential import exponential
@@ -30,7 +29,6 @@ from .simd import INDEX
 from .strip_weights import Alike, Given, Weighed
 
 _DOUBLE = ir.DoubleType()
-TINY = {dtype().itemsize: np.finfo(dtype).tiny for dtype in (np.float32, np.float64)}
 N_NUMBERS = 9 + len(Given._fields)
 
 
@@ -82,12 +80,9 @@ def softmax(strip, weights, margin, power, total):
 
     sums, targets = strip.walk([strip.zeros(), [vectors.zero] * 2], exponentiate)
     factors, of_labels = weights.logarithms(total, sums, targets, base_costs)
-    tiny = vectors.constant(TINY[vectors.item_bytes])
 
     def slope(j, v, place, value):
-        dscore = weights.weighed(value, factors[v])
-        dscore = builder.select(builder.fcmp_ordered("<", dscore, tiny), vectors.zero, dscore)
-        dscore = weights.without_base(j, v, dscore)
+        dscore = weights.without_base(j, v, strip.normal(weights.weighed(value, factors[v])))
         of_label = builder.select(strip.is_label(j, v), of_labels[v], vectors.zero)
         vectors.store(builder.fsub(dscore, of_label), place)
         return []
@@ -106,16 +101,11 @@ def weston_watkins(strip, weights, margin, power, total):
     (targets,) = strip.walk([[vectors.zero] * 2], find)
     margin = strip.narrowed(strip.wide(builder.bitcast(margin, _DOUBLE)))
     squared = builder.icmp_signed("==", power, INDEX(2))
-    one = vectors.constant(1.0)
 
     def hinge(j, v, place, score, sum_, slopes):
         lacking = builder.fadd(builder.fsub(score, targets[v]), margin)
         kept = builder.or_(builder.fcmp_ordered("<=", lacking, vectors.zero), strip.is_label(j, v))
-        lacking = builder.select(kept, vectors.zero, lacking)  # NaN, which is not <= 0, stays
-        wide = strip.widened(lacking)
-        cost = builder.select(squared, builder.fmul(wide, wide), wide)
-        step_ = builder.select(builder.fcmp_ordered("==", lacking, vectors.zero), vectors.zero, one)
-        slope = builder.select(squared, builder.fadd(lacking, lacking), step_)
+        cost, slope = strip.hinge(lacking, kept, squared)
         vectors.store(weights.weighed(slope, weights.factors[v]), place)
         return builder.fadd(sum_, cost), builder.fadd(slopes, slope)
 

@@ -94,7 +94,7 @@ def _nothing(given: Asked) -> bool:
         given.sample_weight is given.class_weight is given.ignore_index is None
         and _are_defaults(given)
         and type(reduction) is str
-        and reduction == "mean"
+        and reduction == Asked._field_defaults["reduction"]
     )
 
 
