@@ -68,9 +68,12 @@ class Team:
                 self._threads[number] = thread
                 self._bells.append(bell)  # last: from here on there is one more
 
-    def wake(self, n_helpers: int) -> None:
-        """See to it that so many helpers are awake, or will be, as far as they are not busy."""
-        seen, left = self._seen[: self.n_helpers].tolist(), n_helpers
+    def wake(self, n_helpers: int) -> int:
+        """See to it that so many helpers are awake, or will be, as far as they are not busy; returns how many exist."""
+        if len(self._bells) < n_helpers:
+            self.hire(n_helpers)
+        n_hired = len(self._bells)
+        seen, left = self._seen[:n_hired].tolist(), n_helpers
         for wanted in (posts.AWAKE, posts.ASLEEP):
             for number, (state, _, missed) in enumerate(seen):
                 if left > 0 and state == wanted:
@@ -79,6 +82,7 @@ class Team:
                         self._part(number)
                     if self._bells[number].empty():  # also for who is awake: it may be about to go to sleep
                         self._bells[number].put(None)
+        return n_hired
 
     def _part(self, number: int) -> None:
         """See to it that a helper that is of no use is not on the core of the thread that calls.

@@ -29,6 +29,7 @@ from typing import Any
 
 import numba
 from numba.core import config
+from numba.np.ufunc import parallel
 
 from .cache import warn_once
 from .jit import Kernel
@@ -91,6 +92,8 @@ def _is_main() -> bool:
 
 def running_layer() -> str | None:
     """The layer this process already runs on, if any."""
+    if not getattr(parallel, "_is_initialized", True):  # sooner than an exception
+        return None
     try:
         return numba.threading_layer()
     except ValueError:  # numba's way to say "not started"

@@ -48,11 +48,10 @@ def run(
     elif n_members == 1 or config.BOUNDSCHECK:  # there, an IndexError has to reach the caller
         _entry(kernel, key, arguments)(*arguments)
     else:
-        call, address = _entry(_together, (kernel, key), (0, 0, 0, 0, 0, arguments)), _address(kernel, key, arguments)
-        share, team, n_helpers = posts.share_address(), helpers.team(), n_members - 1
-        team.hire(n_helpers)
-        team.wake(n_helpers)
-        call(n_helpers, team.address, team.n_helpers, share, address, arguments)
+        call, share, address = _shared.get((kernel, key)) or _share(kernel, key, arguments)
+        team, n_helpers = helpers.team(), n_members - 1
+        n_hired = team.wake(n_helpers)
+        call(n_helpers, team.address, n_hired, share, address, arguments)
 
 
 def _can_be_interrupted() -> bool:
@@ -110,16 +109,15 @@ def _together(n_helpers, places, n_places, share, body, arguments):
     pointers.call_shared(n_helpers, places, n_places, share, body, arguments)
 
 
-_addresses: dict[tuple[Kernel, Hashable], int] = {}
+_shared: dict[tuple[Kernel, Hashable], tuple[Any, int, int]] = {}
 _entries: dict[tuple[Kernel, Hashable], Any] = {}
 
 
-def _address(kernel: Kernel, key: Hashable, arguments: tuple[Any, ...]) -> int:
-    """Where `kernel` is, compiled for arguments like these."""
-    found = _addresses.get((kernel, key))
-    if found is None:
-        found = _addresses[kernel, key] = pointers.address_of(kernel, _type(arguments).types)
-    return found
+def _share(kernel: Kernel, key: Hashable, arguments: tuple[Any, ...]) -> tuple[Any, int, int]:
+    """What Python calls to run `kernel` together with helpers, and what that has to be told of it."""
+    call = pointers.entry_of(_together, _type((0, 0, 0, 0, 0, arguments)).types)
+    found = call, posts.share_address(), pointers.address_of(kernel, _type(arguments).types)
+    return _shared.setdefault((kernel, key), found)
 
 
 def _entry(kernel: Kernel, key: Hashable, arguments: tuple[Any, ...]) -> Any:
@@ -142,7 +140,8 @@ def size(n_threads: int | None, most: int) -> int:
     """How many threads a call has that `most` find work in: no more than numba's pool, or the caller's numba mask."""
     if most == 1:
         return 1
+    pool = pool_size()
     if n_threads is None:
         # Asking for the mask starts a threading layer; before one runs, nobody can have set it.
-        n_threads = numba.get_num_threads() if running_layer() else pool_size()
-    return min(n_threads, pool_size(), most)
+        n_threads = numba.get_num_threads() if running_layer() else pool
+    return min(n_threads, pool, most)

@@ -34,8 +34,9 @@ class Implementation(NamedTuple):
 
 def choose(name: str, problem: Problem) -> Implementation:
     """The implementation called `name`, or what "auto" stands for; ValueError if it lacks an option asked for."""
-    checks.one_of("implementation", name, _NAMES)
-    chosen = IMPLEMENTATIONS["fused" if name == "auto" else name]
+    chosen = _CHOICES.get(name) if isinstance(name, str) else None
+    if chosen is None:
+        checks.unknown("implementation", name, tuple(_CHOICES))
     if chosen.options is _EVERY:  # nothing can be lacking
         return chosen
     given = [argument for argument in _ARGUMENTS if getattr(problem, argument) is not None]
@@ -109,18 +110,23 @@ def fused_loss(
     `pool` of ``jitloss_kernels.memory``.
     """
     dtype, given = problem.dtype, problem.options
-    W, y = fit(problem.W, dtype), fit(problem.y, _LABELS)
+    W, y = fit(problem.W, dtype), problem.y if problem.y.dtype is _LABELS else fit(problem.y, _LABELS)
     bias = None if problem.bias is None else fit(problem.bias, dtype)
     losses = np.zeros(len(y), dtype) if given.reduction == "none" else None
     if given.normaliser < _SMALLEST_SUM:  # its reciprocal would be infinite
         given = _enlarged(given)
-    options, arrays = _fused().options_of(
-        given.form, dtype, (len(y), *W.shape), 1 / given.normaliser, given.margin, given.power, given.label_smoothing,
-        given.class_weight, given.sample_weight, losses, W.shape[1],
-    )  # fmt: skip
+    engine, sized = _fused(), (given.form, dtype, (len(y), *W.shape), 1 / given.normaliser)
+    if not given.asked:
+        options, arrays = engine.plain_options_of(*sized)
+    else:
+        options, arrays = engine.options_of(
+            *sized, given.margin, given.power, given.label_smoothing,
+            given.class_weight, given.sample_weight, losses, W.shape[1],
+        )  # fmt: skip
     more = {} if pool is None else {"rows": rows, "pool": pool}
-    engine = _fused().linear_loss
-    data, decay = engine(given.form, W, X, y, bias, options, arrays, problem.decay, made, problem.n_threads, **more)
+    data, decay = engine.linear_loss(
+        given.form, W, X, y, bias, options, arrays, problem.decay, made, problem.n_threads, **more
+    )
     if "X" in made and not options.plain:
         made["X"][_weightless(given, y)] = 0  # also where W is not finite
     return losses if losses is not None else float(data / given.normaliser + decay)
@@ -148,7 +154,7 @@ IMPLEMENTATIONS = {
         Implementation("fused", "tiles in registers, X read once", run_fused, _EVERY),
     )
 }
-_NAMES = ("auto", *IMPLEMENTATIONS)
+_CHOICES = {"auto": IMPLEMENTATIONS["fused"], **IMPLEMENTATIONS}
 
 
 def fit(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
@@ -189,15 +195,17 @@ def _weightless(given: Options, y: np.ndarray) -> np.ndarray:
 
 def block_input(X: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     """X as the fused engine reads it, block by block: as it lies, if it is float32, float64 or uint8 in any layout."""
-    if X.dtype == np.bool_:
-        X = X.view(np.uint8)
-    return X if X.dtype in _BLOCK_DTYPES and X.flags.aligned else np.array(X, dtype, order="C")
+    if X.dtype in _BLOCK_DTYPES and X.flags.aligned:
+        return X
+    return X.view(np.uint8) if X.dtype == np.bool_ else np.array(X, dtype, order="C")
 
 
 def gradient_arrays(problem: Problem) -> dict[str, np.ndarray]:
     """An array for each gradient that is wanted, in their order: the caller's where kernels can write to it."""
     W, X, out, dtype = problem.W, problem.X, problem.out, problem.dtype
     if out is None:
+        if problem.wrt == ("W",):
+            return {"W": np.empty(W.shape, dtype)}  # the same, sooner
         return {name: np.empty(gradient_shape(name, W, X), dtype) for name in problem.wrt}
     return {
         name: np.asarray(place) if place.flags.carray else np.empty(place.shape, dtype)
