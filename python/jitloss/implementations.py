@@ -34,9 +34,9 @@ class Implementation(NamedTuple):
 
 def choose(name: str, problem: Problem) -> Implementation:
     """The implementation called `name`, or what "auto" stands for; ValueError if it lacks an option asked for."""
-    chosen = _CHOICES.get(name) if isinstance(name, str) else None
+    chosen = IMPLEMENTATIONS.get("fused" if name == "auto" else name) if isinstance(name, str) else None
     if chosen is None:
-        checks.unknown("implementation", name, tuple(_CHOICES))
+        checks.unknown("implementation", name, ("auto", *IMPLEMENTATIONS))
     if chosen.options is _EVERY:  # nothing can be lacking
         return chosen
     given = [argument for argument in _ARGUMENTS if getattr(problem, argument) is not None]
@@ -154,7 +154,6 @@ IMPLEMENTATIONS = {
         Implementation("fused", "tiles in registers, X read once", run_fused, _EVERY),
     )
 }
-_CHOICES = {"auto": IMPLEMENTATIONS["fused"], **IMPLEMENTATIONS}
 
 
 def fit(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
