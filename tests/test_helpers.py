@@ -150,7 +150,7 @@ def test_long_calls_beside_short_ones_that_never_let_helpers_sleep(tmp_path):
     for caller in callers:
         caller.start()
     workers.LONG_FLOPS = 1
-    for number in range(60):
+    for number in range(24):
         assert_same_bits(jitloss.softmax_loss(*problem, n_threads=1 + number % 2), expected)
         assert all(bell.qsize() <= 10 for bell in team._bells), [bell.qsize() for bell in team._bells]
     over.set()
