@@ -75,31 +75,57 @@ def linear_loss(
     strides; `y` (N,) is int64 within 0 … C − 1. `arrays` are those that the `options` hold addresses of. With `rows`
     (N,), int64 within X, X[rows] stands in the place of X. Scratch comes from the `pool`. `may_pivot`: see ``pivots``.
     """
-    dtype, n_rows = W.dtype, len(y)
     shape = shape_of(X, rows)
-    task = setup(loss, n_rows, *W.shape, dtype, X.dtype, shape, rows is not None, tuple(gradients), may_pivot)
-    n_members = workers.size(n_threads, task.most_threads)
-    scratch = pool.borrow(
-        task.n_items + n_members * task.member_items, task.n_sums + n_members * task.member_sums, dtype
-    )
-    # New for every call: a thread that comes late finds that all is done, and touches nothing else.
-    counts = np.zeros(task.n_counts, np.int64)
-    nothing = _NOTHING[dtype.char]
+    task = setup(loss, len(y), *W.shape, W.dtype, X.dtype, shape, rows is not None, tuple(gradients), may_pivot)
+    nothing = _NOTHING[W.dtype.char]
     dW = gradients["W"].reshape(-1) if "W" in gradients else nothing
     db = gradients.get("b", nothing)
     dX = gradients["X"].reshape(-1) if "X" in gradients else nothing
+    total, penalty = solve(
+        task, W.reshape(-1), handed(X, shape, rows), y, nothing if bias is None else bias, options, arrays, decay,
+        dW, db, dX, n_threads, pool,
+    )  # fmt: skip
+    if is_to_be_redone(task, total):
+        return linear_loss(
+            loss, W, X, y, bias, options, arrays, decay, gradients, n_threads, rows, pool, may_pivot=False
+        )
+    return total, penalty
+
+
+def solve(
+    task: Setup,
+    W: np.ndarray,
+    X: Any,
+    y: np.ndarray,
+    bias: np.ndarray,
+    options: Options,
+    arrays: tuple[np.ndarray | None, ...],
+    decay: float,
+    dW: np.ndarray,
+    db: np.ndarray,
+    dX: np.ndarray,
+    n_threads: int | None = None,
+    pool: Pool = SHARED,
+) -> tuple[float, float]:
+    """The same for arrays as kernels are given them: flat, X as ``handed``; empty where nothing is given or wanted."""
+    n_members = workers.size(n_threads, task.most_threads)
+    scratch = pool.borrow(
+        task.n_items + n_members * task.member_items, task.n_sums + n_members * task.member_sums, W.dtype
+    )
+    # New for every call: a thread that comes late finds that all is done, and touches nothing else.
+    counts = np.zeros(task.n_counts, np.int64)
     arguments = (
-        counts, 0, task.loss, task.given, W.reshape(-1), handed(X, shape, rows), y,
-        nothing if bias is None else bias, options, 2 * decay, scratch.items, scratch.sums, dW, db, dX,
+        counts, 0, task.loss, task.given, W, X, y, bias, options, 2 * decay, scratch.items, scratch.sums, dW, db, dX,
     )  # fmt: skip
     workers.run(task.kernel, task.key, n_members, arguments, task.n_flops, (arrays, task))
     total, squares = scratch.sums.item(0), scratch.sums.item(1)
     pool.give_back(scratch)
-    if task.pivots and not isfinite(total):  # what that says of some classes may not be what it should
-        return linear_loss(
-            loss, W, X, y, bias, options, arrays, decay, gradients, n_threads, rows, pool, may_pivot=False
-        )
     return total, decay * squares if decay else 0.0  # not 0 · infinity
+
+
+def is_to_be_redone(task: Setup, total: float) -> bool:
+    """Whether the sum of the losses says that there may be no pivot: what it says of some classes may be wrong then."""
+    return task.pivots and not isfinite(total)
 
 
 def options_of(

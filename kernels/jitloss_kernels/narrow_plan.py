@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from . import differences, exchanges, moves, products
 from .blocks import COPIED, DIRECT
-from .counts import COUNTS
+from .counts import COUNTS, SHARES
 from .memory import RESULTS, SHORT, Sizes, row_items, whole_lines
 from .pivots import columns_of
 from .records import opener
@@ -177,8 +177,8 @@ def sizes(plan):
 
 
 def n_counts(plan):
-    """How much there is to count: lanes are claimed one by one, and meet in pairs."""
-    return LANE_COUNTS + plan.n_lanes + plan.n_lanes // 2
+    """How much there is to count: lanes are claimed one by one, and meet in pairs; the fold is claimed by shares."""
+    return LANE_COUNTS + plan.n_lanes + plan.n_lanes // 2 + SHARES
 
 
 def most_threads(plan):

@@ -26,17 +26,17 @@ def place_of(plan, j, k):
 @helper
 def pack(task, plan, W, scratch, w0):
     """W in panels of features from `w0` on, for a range of features."""
-    c, panel = plan.n_classes, panel_items(scratch.itemsize)
-    start = task * TASK_FEATURES
+    c, panel, start = plan.n_classes, panel_items(scratch.itemsize), task * TASK_FEATURES
+    stop = min(start + TASK_FEATURES, plan.n_features)
+    if plan.n_columns < c:
+        at = w0 + place_of(plan, 0, start)
+        difference_tile(plan.difference_tile, W, start * c, stop - start, c, pivot_of(plan, scratch), scratch, at)
+        return
     for group in range(0, plan.n_columns, plan.group):
         height = min(plan.group, plan.n_columns - group)
-        for k in range(start, min(start + TASK_FEATURES, plan.n_features), panel):
-            n = min(panel, plan.n_features - k)
-            at = w0 + place_of(plan, group, k)
-            if plan.n_columns < c:
-                difference_tile(plan.difference_tile, W, k * c, n, c, pivot_of(plan, scratch), scratch, at)
-            else:
-                transpose_tile(plan.transpose_tile, W, k * c + group, c, n, height, scratch, at, panel, True)
+        for k in range(start, stop, panel):
+            n, at = min(panel, stop - k), w0 + place_of(plan, group, k)
+            transpose_tile(plan.transpose_tile, W, k * c + group, c, n, height, scratch, at, panel, True)
 
 
 @helper
@@ -68,18 +68,28 @@ def fold(task, plan, W, twice_decay, scratch, sums, dW):
 def _fold_lanes(plan, start, stop, scratch, dW):
     """dW = Σ pairs of lanes, from panels of features to one column a class."""
     c, panel = plan.n_classes, panel_items(scratch.itemsize)
+    if plan.n_columns < c:
+        total = _sum_of_lanes(
+            plan, place_of(plan, 0, start), min(TASK_FEATURES, plan.width - start) * plan.n_columns, scratch
+        )
+        completion_tile(plan.completion_tile, total, 0, stop - start, c, pivot_of(plan, scratch), dW, start * c)
+        return
     for group in range(0, plan.n_columns, plan.group):
         height = min(plan.group, plan.n_columns - group)
         for k in range(start, stop, panel):
-            at = plan.gradient_at + place_of(plan, group, k)
-            total = scratch[at : at + panel * height]
-            for _ in range(plan.joined, plan.n_lanes, plan.joined):
-                at += plan.joined * plan.lane_items
-                other = scratch[at : at + panel * height]
-                for i in range(len(total)):
-                    total[i] += other[i]
+            total = _sum_of_lanes(plan, place_of(plan, group, k), panel * height, scratch)
             n = min(panel, stop - k)
-            if plan.n_columns < c:
-                completion_tile(plan.completion_tile, total, 0, n, c, pivot_of(plan, scratch), dW, k * c)
-            else:
-                transpose_tile(plan.transpose_tile, total, 0, panel, height, n, dW, k * c + group, c, False)
+            transpose_tile(plan.transpose_tile, total, 0, panel, height, n, dW, k * c + group, c, False)
+
+
+@merged
+def _sum_of_lanes(plan, place, n, scratch):
+    """Σ pairs of lanes of `n` items from a place in them on, in the first lane."""
+    at = plan.gradient_at + place
+    total = scratch[at : at + n]
+    for _ in range(plan.joined, plan.n_lanes, plan.joined):
+        at += plan.joined * plan.lane_items
+        other = scratch[at : at + n]
+        for i in range(n):
+            total[i] += other[i]
+    return total

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import checks, reference
+from . import checks, plain, reference
 from .checks import Asked, Options
 from .implementations import choose
 
@@ -236,6 +236,11 @@ def _evaluate(
     implementation: str,
 ) -> tuple[Any, ...]:
     loss = LOSSES[name]
+    if bias is None and wrt is None and out is None and n_threads is None:
+        form = checks.form_of_nothing(asked, loss.forms)
+        found = plain.evaluate(form, W, X, y, reg, reg_scale, implementation)
+        if found is not None:
+            return found
     problem = checks.problem(W, X, y, reg, bias, asked, loss.forms, reg_scale, wrt, out, n_threads)
     value, gradients = choose(implementation, problem).run(loss, problem)
     return (value, *gradients)

@@ -48,11 +48,12 @@ OPTIONS = Asked._fields
 
 def options(given: Asked, forms: Collection[str], y: np.ndarray, n_classes: int) -> tuple[np.ndarray, Options]:
     """Labels of our own, each within 0 … C − 1, and the options; ignored samples have label 0 and weight 0."""
-    default = next(iter(forms))
     own = np.array(y)  # what is checked here cannot be changed by another thread before it is used
-    if given.multiclass in (None, default) and _nothing(given):
+    default = form_of_nothing(given, forms)
+    if default is not None:
         in_range(own, n_classes)
         return own, _plain(default, len(own))
+    default = next(iter(forms))
     form = default if given.multiclass is None else one_of("multiclass", given.multiclass, tuple(forms))
     margin, power, smoothing = _numbers(given)
     reduction = one_of("reduction", given.reduction, REDUCTIONS)
@@ -84,18 +85,20 @@ def _plain(form: str, n_samples: int) -> Options:
     return Options(form, normaliser=float(max(n_samples, 1)))
 
 
-_DEFAULTS = (Asked().margin, Asked().power, Asked().label_smoothing)
+_MEAN, _DEFAULTS = Asked().reduction, (Asked().margin, Asked().power, Asked().label_smoothing)
 
 
-def _nothing(given: Asked) -> bool:
-    """Whether everything is, at a glance, what it is by default; the same in another type is looked at closely."""
-    reduction = given.reduction
-    return (
+def form_of_nothing(given: Asked, forms: Collection[str]) -> str | None:
+    """The default form, if all is, at a glance, what it is by default; None where it has to be looked at closely."""
+    reduction, default = given.reduction, next(iter(forms))
+    asks_nothing = (
         given.sample_weight is given.class_weight is given.ignore_index is None
         and _are_defaults(given)
         and type(reduction) is str
-        and reduction == Asked._field_defaults["reduction"]
+        and reduction == _MEAN
+        and given.multiclass in (None, default)
     )
+    return default if asks_nothing else None
 
 
 def _are_defaults(given: Asked) -> bool:

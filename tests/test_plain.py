@@ -1,0 +1,149 @@
+"""The plain call: the same as any other, to the last bit; whatever is out of the ordinary goes the long way."""
+
+import numpy as np
+import pytest
+
+from jitloss import losses, plain, softmax_loss, svm_loss
+from jitloss_kernels import fused
+from problems import DTYPES, assert_same_bits, make, needs_jit
+
+FUNCTIONS = {"softmax": softmax_loss, "weston_watkins": svm_loss}
+SHAPES = [(32, 64, 10), (1, 1, 2), (7, 300, 3), (300, 20, 8), (90, 7, 40), (3, 9, 1)]
+
+
+def plainly(form, W, X, y, reg=0.3, reg_scale=1.0, implementation="auto"):
+    return plain.evaluate(form, W, X, y, reg, reg_scale, implementation)
+
+
+@pytest.fixture
+def no_long_way(monkeypatch):
+    """All but the plain way is closed."""
+    monkeypatch.setattr(losses.checks, "problem", lambda *_: pytest.fail("this call is plain"))
+
+
+@pytest.mark.parametrize("form", FUNCTIONS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_bits_of_the_long_way(form, dtype, shape):
+    """The long way is the one with a gradient named."""
+    W, X, y = make(shape, dtype)
+    loss, dW = plainly(form, W, X, y)
+    assert type(loss) is float
+    assert_same_bits((loss, dW), FUNCTIONS[form](W, X, y, 0.3, reg_scale=1.0, wrt="W"))
+
+
+@pytest.mark.parametrize("form", FUNCTIONS)
+def test_the_usual_call_is_plain(form, no_long_way):
+    """Positional or by name, with or without a regulariser, also of read-only arrays."""
+    W, X, y = make((30, 20, 4))
+    function = FUNCTIONS[form]
+    found = function(W, X, y)
+    assert_same_bits(function(W, X, y, 0.0, implementation="fused"), found)
+    assert_same_bits(function(W=W, X=X, y=y, reg=0.0), found)
+    for array in (W, X, y):
+        array.flags.writeable = False
+    assert_same_bits(function(W, X, y), found)
+
+
+def test_what_is_asked_for_is_seen(monkeypatch):
+    """Each argument that is not its default, one by one: none of them comes to the plain way with a form."""
+    seen = []
+    monkeypatch.setattr(plain, "evaluate", lambda form, *_: seen.append(form))
+    W, X, y = make((30, 20, 4))
+    asked = [
+        {"margin": 2.0}, {"power": 2}, {"multiclass": "crammer_singer"}, {"sample_weight": np.ones(30)},
+        {"class_weight": np.ones(4)}, {"class_weight": {}}, {"ignore_index": -1}, {"reduction": "sum"},
+    ]  # fmt: skip
+    for more in asked:
+        svm_loss(W, X, y, **more)
+    softmax_loss(W, X, y, label_smoothing=0.1)
+    assert seen == [None] * (len(asked) + 1)
+    seen.clear()
+    for more in ({"bias": np.ones(4)}, {"wrt": "X"}, {"wrt": ()}, {"out": np.empty((20, 4))}, {"n_threads": 1}):
+        svm_loss(W, X, y, **more)
+    assert seen == []
+
+
+def not_plain():
+    W, X, y = make((30, 20, 4))
+    bad = y.copy()
+    bad[7] = 4
+    negative = y.copy()
+    negative[29] = -1
+    strided = np.empty((30, 40))[:, ::2]
+    strided[:] = X
+    odd = np.empty(X.nbytes + 1, np.uint8)[1:].view(np.float64).reshape(X.shape)
+    odd[:] = X
+    return {
+        "a label too large": (W, X, bad),
+        "a negative label": (W, X, negative),
+        "labels of another type": (W, X, y.astype(np.int32)),
+        "a label too few": (W, X, y[:-1]),
+        "labels in two dimensions": (W, X, y[:, None]),
+        "lists": (W.tolist(), X, y),
+        "a list of labels": (W, X, y.tolist()),
+        "Fortran order": (W, np.asfortranarray(X), y),
+        "W in Fortran order": (np.asfortranarray(W), X, y),
+        "strides": (W, strided, y),
+        "odd addresses": (W, odd, y),
+        "two dtypes": (W.astype(np.float32), X, y),
+        "integers": (W.astype(np.int64), X.astype(np.int64), y),
+        "the other byte order": (W.astype(W.dtype.newbyteorder()), X.astype(X.dtype.newbyteorder()), y),
+        "a masked array": (np.ma.MaskedArray(W), X, y),
+        "X too narrow": (W, X[:, :-1].copy(), y),
+        "X in three dimensions": (W, X[None], y),
+        "no samples": (W, X[:0], y[:0]),
+        "no features": (W[:0], X[:, :0], y),
+        "no classes": (W[:, :0], X, y),
+    }
+
+
+NOT_PLAIN = not_plain()
+
+
+@pytest.mark.parametrize("name", NOT_PLAIN)
+def test_arrays_that_are_not_plain(name):
+    """Right or wrong, they are left to those who look closely."""
+    assert plainly("softmax", *NOT_PLAIN[name]) is None
+
+
+@pytest.mark.parametrize("reg", [-1.0, np.nan, np.inf, 0, True, np.float64(0.1), "1", None])
+def test_numbers_that_are_not_plain(reg):
+    """Among them what is wrong; each as `reg` and as `reg_scale`, and the two whose product is too large."""
+    W, X, y = make((30, 20, 4))
+    assert plainly("softmax", W, X, y, reg) is None
+    assert plainly("softmax", W, X, y, 1.0, reg) is None
+    assert plainly("softmax", W, X, y, 1e200, 1e200) is None
+
+
+@pytest.mark.parametrize("name", ["jit", "numpy", "loop", "x", None, 3, ["auto"], np.array(["auto"])])
+def test_other_implementations_are_not_plain(name):
+    """And what is no name of one."""
+    W, X, y = make((30, 20, 4))
+    assert plainly("softmax", W, X, y, implementation=name) is None
+    assert plainly(None, W, X, y) is None
+
+
+def test_labels_changed_meanwhile_are_not_used(monkeypatch):
+    """What the kernel reads is a copy that nobody else has."""
+    W, X, y = make((30, 20, 4))
+    expected, solve = softmax_loss(W, X, y), fused.solve
+
+    def spoil(*given):
+        y[:] = 1 << 40
+        return solve(*given)
+
+    monkeypatch.setattr(fused, "solve", spoil)
+    assert_same_bits(softmax_loss(W, X, y), expected)
+
+
+@needs_jit
+def test_where_there_can_be_no_pivot_the_long_way_is_taken():
+    """A weight that is infinite: the loss and gradient are those of the reference."""
+    W, X, y = make((100, 20, 8))
+    W[3, 5] = np.inf
+    assert fused.setup("softmax", 100, 20, 8, W.dtype, X.dtype, "flat", False, ("W",), True).pivots
+    assert plainly("softmax", W, X, y) is None
+    with np.errstate(invalid="ignore"):
+        expected = softmax_loss(W, X, y, implementation="numpy")
+    np.testing.assert_array_equal(softmax_loss(W, X, y)[0], expected[0])
