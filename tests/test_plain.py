@@ -11,8 +11,8 @@ FUNCTIONS = {"softmax": softmax_loss, "weston_watkins": svm_loss}
 SHAPES = [(32, 64, 10), (1, 1, 2), (7, 300, 3), (300, 20, 8), (90, 7, 40), (3, 9, 1)]
 
 
-def plainly(form, W, X, y, reg=0.3, reg_scale=1.0, implementation="auto"):
-    return plain.evaluate(form, W, X, y, reg, reg_scale, implementation)
+def plainly(form, W, X, y, reg=0.3, reg_scale=1.0, n_threads=None, implementation="auto"):
+    return plain.evaluate(form, W, X, y, reg, reg_scale, n_threads, implementation)
 
 
 @pytest.fixture
@@ -40,6 +40,7 @@ def test_the_usual_call_is_plain(form, no_long_way):
     found = function(W, X, y)
     assert_same_bits(function(W, X, y, 0.0, implementation="fused"), found)
     assert_same_bits(function(W=W, X=X, y=y, reg=0.0), found)
+    assert_same_bits(function(W, X, y, n_threads=1), found)
     for array in (W, X, y):
         array.flags.writeable = False
     assert_same_bits(function(W, X, y), found)
@@ -59,7 +60,7 @@ def test_what_is_asked_for_is_seen(monkeypatch):
     softmax_loss(W, X, y, label_smoothing=0.1)
     assert seen == [None] * (len(asked) + 1)
     seen.clear()
-    for more in ({"bias": np.ones(4)}, {"wrt": "X"}, {"wrt": ()}, {"out": np.empty((20, 4))}, {"n_threads": 1}):
+    for more in ({"bias": np.ones(4)}, {"wrt": "X"}, {"wrt": ()}, {"out": np.empty((20, 4))}):
         svm_loss(W, X, y, **more)
     assert seen == []
 
@@ -114,6 +115,21 @@ def test_numbers_that_are_not_plain(reg):
     assert plainly("softmax", W, X, y, reg) is None
     assert plainly("softmax", W, X, y, 1.0, reg) is None
     assert plainly("softmax", W, X, y, 1e200, 1e200) is None
+
+
+@pytest.mark.parametrize("n_threads", [0, -1, 1.0, True, "1", np.int64(1)])
+def test_numbers_of_threads_that_are_not_plain(n_threads):
+    """Among them what is wrong."""
+    assert plainly("softmax", *make((30, 20, 4)), n_threads=n_threads) is None
+
+
+def test_as_many_threads_as_asked_for(monkeypatch):
+    """The number comes to the engine."""
+    seen, solve = [], fused.solve
+    monkeypatch.setattr(fused, "solve", lambda *given: (seen.append(given[11]), solve(*given))[1])
+    for n_threads in (1, 2, None):
+        softmax_loss(*make((30, 20, 4)), n_threads=n_threads)
+    assert seen == [1, 2, None]
 
 
 @pytest.mark.parametrize("name", ["jit", "numpy", "loop", "x", None, 3, ["auto"], np.array(["auto"])])

@@ -27,10 +27,12 @@ class Routine(NamedTuple):
 
 
 def evaluate(
-    form: str | None, W: Any, X: Any, y: Any, reg: Any, reg_scale: Any, implementation: Any
+    form: str | None, W: Any, X: Any, y: Any, reg: Any, reg_scale: Any, n_threads: Any, implementation: Any
 ) -> tuple[float, np.ndarray] | None:
     """The loss and dW by the fused engine; None, and nothing done, where this is no plain call, or `form` is None."""
     if not (type(W) is type(X) is type(y) is np.ndarray and type(reg) is type(reg_scale) is float):
+        return None
+    if n_threads is not None and not (type(n_threads) is int and n_threads >= 1):
         return None
     if form is None or type(implementation) is not str or implementation not in ("auto", "fused"):
         return None
@@ -48,8 +50,9 @@ def evaluate(
     fused, task, options, arrays, nothing = routine
     dW = np.empty(W.shape, dtype)
     total, penalty = fused.solve(
-        task, W.reshape(-1), X.reshape(-1), own, nothing, options, arrays, decay, dW.reshape(-1), nothing, nothing
-    )
+        task, W.reshape(-1), X.reshape(-1), own, nothing, options, arrays, decay,
+        dW.reshape(-1), nothing, nothing, n_threads,
+    )  # fmt: skip
     return None if fused.is_to_be_redone(task, total) else (total / len(own) + penalty, dW)
 
 
