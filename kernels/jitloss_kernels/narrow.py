@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from .blocks import flat, is_converted, read, where
-from .counts import ALL_DONE, SHARES, beginning, claim, claim_near, claim_share, finish, is_stopped, wait
+from .counts import ALL_DONE, SHARES, beginning, claim, claim_near, finish, is_stopped, wait
 from .jit import Kernel, helper, merged
 from .memory import RESULTS
 from .narrow_plan import ADD, CHOOSE, FOLD, LANE_COUNTS, LANES, N_STAGES, PACK, opened
@@ -37,11 +37,12 @@ from .tiles import DOT_ROWS, converting_dot_tile, dot_tile, outer_tile
 def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
     plan = opened(given)
-    near, share, w0 = beginning(member, plan.n_lanes), beginning(member, SHARES), weights_of(plan)
+    near, w0 = beginning(member, plan.n_lanes), weights_of(plan)
     for stage in range(plan.first_stage, N_STAGES):
         n_tasks = tasks_of(plan, stage)
+        near = near_of(member, stage, n_tasks, near)
         while True:
-            task = claim_task(counts, plan, stage, near, share)
+            task = claim_task(counts, plan, stage, near)
             if task >= n_tasks:
                 break
             if stage == CHOOSE:
@@ -56,6 +57,7 @@ def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratc
                 near = task + 1
             elif stage == FOLD:
                 fold(task, plan, W, scratch.dtype.type(twice_decay), scratch, sums, dW)
+                near = task + 1
             else:
                 add(plan, twice_decay, sums, db)
             finish(counts, stage)
@@ -93,15 +95,20 @@ def tasks_of(plan, stage):
 
 
 @merged
-def claim_task(counts, plan, stage, near, share):
-    """The next task of a stage, or a number that is none; of the lanes the next one from `near` on.
+def near_of(member, stage, n_tasks, near):
+    """Near which task a member begins a stage.
 
-    A member folds the same `share` of the features in every call: if dW is small, its place is in that core's cache.
+    It folds the same features in every call: if dW is small, its place is in that core's cache.
     """
-    if stage == LANES:
-        return claim_near(counts, LANE_COUNTS, plan.n_lanes, near)
-    if stage == FOLD:
-        return claim_share(counts, LANE_COUNTS + plan.n_lanes + plan.n_lanes // 2, plan.n_ranges, share)
+    return beginning(member, SHARES) * n_tasks // SHARES if stage == FOLD else near
+
+
+@merged
+def claim_task(counts, plan, stage, near):
+    """The next task of a stage, or a number that is none; of lanes and folds the next one from `near` on."""
+    if stage in (LANES, FOLD):
+        at = LANE_COUNTS if stage == LANES else LANE_COUNTS + plan.n_lanes + plan.n_lanes // 2
+        return claim_near(counts, at, plan.n_lanes if stage == LANES else plan.n_ranges, near)
     return claim(counts, stage)
 
 

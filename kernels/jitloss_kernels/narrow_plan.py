@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from . import differences, exchanges, moves, products
 from .blocks import COPIED, DIRECT
-from .counts import COUNTS, SHARES
+from .counts import COUNTS
 from .memory import RESULTS, SHORT, Sizes, row_items, whole_lines
 from .pivots import columns_of
 from .records import opener
@@ -177,8 +177,8 @@ def sizes(plan):
 
 
 def n_counts(plan):
-    """How much there is to count: lanes are claimed one by one, and meet in pairs; the fold is claimed by shares."""
-    return LANE_COUNTS + plan.n_lanes + plan.n_lanes // 2 + SHARES
+    """How much there is to count: lanes and ranges of features are claimed one by one, lanes meet in pairs."""
+    return LANE_COUNTS + plan.n_lanes + plan.n_lanes // 2 + plan.n_ranges
 
 
 def most_threads(plan):

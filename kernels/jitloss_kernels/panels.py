@@ -69,27 +69,25 @@ def _fold_lanes(plan, start, stop, scratch, dW):
     """dW = Σ pairs of lanes, from panels of features to one column a class."""
     c, panel = plan.n_classes, panel_items(scratch.itemsize)
     if plan.n_columns < c:
-        total = _sum_of_lanes(
-            plan, place_of(plan, 0, start), min(TASK_FEATURES, plan.width - start) * plan.n_columns, scratch
-        )
-        completion_tile(plan.completion_tile, total, 0, stop - start, c, pivot_of(plan, scratch), dW, start * c)
+        at, n = plan.gradient_at + place_of(plan, 0, start), min(TASK_FEATURES, plan.width - start) * plan.n_columns
+        _add_lanes(plan, at, n, scratch)
+        pivot = pivot_of(plan, scratch)
+        completion_tile(plan.completion_tile, scratch, at, stop - start, c, pivot, dW, start * c)
         return
     for group in range(0, plan.n_columns, plan.group):
         height = min(plan.group, plan.n_columns - group)
         for k in range(start, stop, panel):
-            total = _sum_of_lanes(plan, place_of(plan, group, k), panel * height, scratch)
-            n = min(panel, stop - k)
-            transpose_tile(plan.transpose_tile, total, 0, panel, height, n, dW, k * c + group, c, False)
+            n, at = min(panel, stop - k), plan.gradient_at + place_of(plan, group, k)
+            _add_lanes(plan, at, panel * height, scratch)
+            transpose_tile(plan.transpose_tile, scratch, at, panel, height, n, dW, k * c + group, c, False)
 
 
-@merged
-def _sum_of_lanes(plan, place, n, scratch):
-    """Σ pairs of lanes of `n` items from a place in them on, in the first lane."""
-    at = plan.gradient_at + place
+@helper
+def _add_lanes(plan, at, n, scratch):
+    """Add to `n` items of the first lane, from `at` on, those of all others, pair after pair."""
     total = scratch[at : at + n]
     for _ in range(plan.joined, plan.n_lanes, plan.joined):
         at += plan.joined * plan.lane_items
         other = scratch[at : at + n]
         for i in range(n):
             total[i] += other[i]
-    return total

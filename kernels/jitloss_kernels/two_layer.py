@@ -22,7 +22,7 @@ import numpy as np
 
 from . import narrow, narrow_plan, panels, products, rows, workers
 from .blocks import handed, reading_of, shape_of
-from .counts import SHARES, beginning, finish, is_stopped, wait
+from .counts import beginning, finish, is_stopped, wait
 from .jit import Kernel, helper, merged, out_of_line
 from .memory import RESULTS, SHARED, Pool, whole_lines
 from .narrow_plan import FOLD, LANES, N_STAGES, PACK
@@ -145,11 +145,12 @@ def run(
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
     plan = opened(given)
     first = plan.first
-    near, share, w0 = beginning(member, first.n_lanes), beginning(member, SHARES), narrow.weights_of(first)
+    near, w0 = beginning(member, first.n_lanes), narrow.weights_of(first)
     for stage in range(first.first_stage, N_STAGES):
         n_tasks = narrow.tasks_of(first, stage)
+        near = narrow.near_of(member, stage, n_tasks, near)
         while True:
-            task = narrow.claim_task(counts, first, stage, near, share)
+            task = narrow.claim_task(counts, first, stage, near)
             if task >= n_tasks:
                 break
             if stage == PACK:
@@ -162,6 +163,7 @@ def run(
                 near = task + 1
             elif plan.trains and stage == FOLD:
                 panels.fold(task, first, W1, scratch.dtype.type(twice_decay), scratch, sums, dW1)
+                near = task + 1
             elif plan.trains:
                 narrow.add(first, twice_decay, sums, db1)
                 add(plan, twice_decay, scratch, sums, W2, dW2, db2)
