@@ -30,6 +30,7 @@ def is_over(shared):
 def test_members_begin_far_from_each_other():
     assert [beginning(member, 8) for member in range(9)] == [0, 4, 2, 6, 1, 5, 3, 7, 0]
     assert [beginning(member, 1) for member in range(3)] == [0, 0, 0]
+    assert [beginning(member, 13) for member in range(5)] == [0, 6, 3, 9, 1]
 
 
 def test_a_member_takes_one_task_after_the_other_and_then_those_of_others():

@@ -62,7 +62,7 @@ def claim_share(counts, at, n, share):
 
 @helper
 def beginning(member, n):
-    """Near which of `n` tasks, a power of two, a member begins: 0, n/2, n/4, 3n/4 …, each far from all before."""
+    """Near which of `n` tasks a member begins: 0, n/2, n/4, 3n/4 …, each far from all before."""
     near, step = 0, n // 2
     while step > 0 and member > 0:
         near += member % 2 * step

@@ -135,14 +135,6 @@ def options_of(
     return make(compiled, loss, dtype, way_of(*shape, dtype.itemsize)[1] is not wide_plan, *asked)
 
 
-@lru_cache
-def plain_options_of(
-    loss: str, dtype: np.dtype[Any], shape: tuple[int, int, int], scale: float
-) -> tuple[Options, tuple[np.ndarray | None, ...]]:
-    """The same where nothing is asked for: made once for many calls."""
-    return options_of(loss, dtype, shape, scale)
-
-
 _NOTHING = {char: np.empty(0, char) for char in "fd"}
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from .blocks import flat, is_converted, read, where
-from .counts import ALL_DONE, SHARES, beginning, claim, claim_near, finish, is_stopped, wait
+from .counts import ALL_DONE, beginning, claim, claim_near, finish, is_stopped, wait
 from .jit import Kernel, helper, merged
 from .memory import RESULTS
 from .narrow_plan import ADD, CHOOSE, FOLD, LANE_COUNTS, LANES, N_STAGES, PACK, opened
@@ -37,10 +37,10 @@ from .tiles import DOT_ROWS, converting_dot_tile, dot_tile, outer_tile
 def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
     plan = opened(given)
-    near, w0 = beginning(member, plan.n_lanes), weights_of(plan)
+    w0 = weights_of(plan)
     for stage in range(plan.first_stage, N_STAGES):
         n_tasks = tasks_of(plan, stage)
-        near = near_of(member, stage, n_tasks, near)
+        near = beginning(member, n_tasks)
         while True:
             task = claim_task(counts, plan, stage, near)
             if task >= n_tasks:
@@ -95,17 +95,11 @@ def tasks_of(plan, stage):
 
 
 @merged
-def near_of(member, stage, n_tasks, near):
-    """Near which task a member begins a stage.
-
-    It folds the same features in every call: if dW is small, its place is in that core's cache.
-    """
-    return beginning(member, SHARES) * n_tasks // SHARES if stage == FOLD else near
-
-
-@merged
 def claim_task(counts, plan, stage, near):
-    """The next task of a stage, or a number that is none; of lanes and folds the next one from `near` on."""
+    """The next task of a stage, or a number that is none; of lanes and folds the next one from `near` on.
+
+    A member folds the same features in every call: if dW is small, its place is in that core's cache.
+    """
     if stage in (LANES, FOLD):
         at = LANE_COUNTS if stage == LANES else LANE_COUNTS + plan.n_lanes + plan.n_lanes // 2
         return claim_near(counts, at, plan.n_lanes if stage == LANES else plan.n_ranges, near)

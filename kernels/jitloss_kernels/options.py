@@ -10,6 +10,7 @@ What weighs nothing costs exactly nothing, also where it is NaN.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,6 +72,8 @@ def make(
     plain = weights is class_weight is losses is None and not smoothing
     addresses = compiled(loss, dtype.char, plain, of_samples)
     by_address = addresses != (0, 0)
+    if plain and by_address:
+        return _plain(addresses, scale, margin, power), ()
     hits = base = None
     base_sum = 0.0
     if smoothing or class_weight is not None:
@@ -88,6 +91,12 @@ def make(
         kinds = ("d", dtype.char, "d", dtype.char)
         places = [_NOTHING[kind] if a is None else a for a, kind in zip(arrays, kinds, strict=True)]
     return Options(margin, power, scale, plain, base_sum, *places, *addresses), arrays
+
+
+@lru_cache
+def _plain(addresses: tuple[int, int], scale: float, margin: float, power: int) -> Options:
+    """Nothing but a margin: made once for many calls."""
+    return Options(margin, power, scale, True, 0.0, 0, 0, 0, 0, *addresses)
 
 
 @merged

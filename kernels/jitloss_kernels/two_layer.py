@@ -145,10 +145,10 @@ def run(
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
     plan = opened(given)
     first = plan.first
-    near, w0 = beginning(member, first.n_lanes), narrow.weights_of(first)
+    w0 = narrow.weights_of(first)
     for stage in range(first.first_stage, N_STAGES):
         n_tasks = narrow.tasks_of(first, stage)
-        near = narrow.near_of(member, stage, n_tasks, near)
+        near = beginning(member, n_tasks)
         while True:
             task = narrow.claim_task(counts, first, stage, near)
             if task >= n_tasks:

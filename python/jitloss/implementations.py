@@ -110,23 +110,18 @@ def fused_loss(
     `pool` of ``jitloss_kernels.memory``.
     """
     dtype, given = problem.dtype, problem.options
-    W, y = fit(problem.W, dtype), problem.y if problem.y.dtype is _LABELS else fit(problem.y, _LABELS)
+    W, y = fit(problem.W, dtype), fit(problem.y, _LABELS)
     bias = None if problem.bias is None else fit(problem.bias, dtype)
     losses = np.zeros(len(y), dtype) if given.reduction == "none" else None
     if given.normaliser < _SMALLEST_SUM:  # its reciprocal would be infinite
         given = _enlarged(given)
-    engine, sized = _fused(), (given.form, dtype, (len(y), *W.shape), 1 / given.normaliser)
-    if not given.asked:
-        options, arrays = engine.plain_options_of(*sized)
-    else:
-        options, arrays = engine.options_of(
-            *sized, given.margin, given.power, given.label_smoothing,
-            given.class_weight, given.sample_weight, losses, W.shape[1],
-        )  # fmt: skip
+    options, arrays = _fused().options_of(
+        given.form, dtype, (len(y), *W.shape), 1 / given.normaliser, given.margin, given.power, given.label_smoothing,
+        given.class_weight, given.sample_weight, losses, W.shape[1],
+    )  # fmt: skip
     more = {} if pool is None else {"rows": rows, "pool": pool}
-    data, decay = engine.linear_loss(
-        given.form, W, X, y, bias, options, arrays, problem.decay, made, problem.n_threads, **more
-    )
+    engine = _fused().linear_loss
+    data, decay = engine(given.form, W, X, y, bias, options, arrays, problem.decay, made, problem.n_threads, **more)
     if "X" in made and not options.plain:
         made["X"][_weightless(given, y)] = 0  # also where W is not finite
     return losses if losses is not None else float(data / given.normaliser + decay)
@@ -203,8 +198,6 @@ def gradient_arrays(problem: Problem) -> dict[str, np.ndarray]:
     """An array for each gradient that is wanted, in their order: the caller's where kernels can write to it."""
     W, X, out, dtype = problem.W, problem.X, problem.out, problem.dtype
     if out is None:
-        if problem.wrt == ("W",):
-            return {"W": np.empty(W.shape, dtype)}  # the same, sooner
         return {name: np.empty(gradient_shape(name, W, X), dtype) for name in problem.wrt}
     return {
         name: np.asarray(place) if place.flags.carray else np.empty(place.shape, dtype)

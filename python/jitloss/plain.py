@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
-_INT64, _UINT64 = np.dtype(np.int64), np.dtype(np.uint64)
+from .checks.arrays import FLOATS, largest_bits
+
+_INT64 = np.dtype(np.int64)
 
 
 class Routine(NamedTuple):
@@ -44,8 +45,7 @@ def evaluate(
     if routine is None or not (w.c_contiguous and w.aligned and x.c_contiguous and x.aligned):
         return None
     own = np.array(y)  # what is checked here cannot be changed by another thread before it is used
-    bits = own.view(_UINT64)  # where a negative label is a huge one
-    if bits.item(bits.argmax()) >= W.shape[1]:
+    if largest_bits(own) >= W.shape[1]:  # a negative label is a huge one
         return None
     fused, task, options, arrays, nothing = routine
     dW = np.empty(W.shape, dtype)
@@ -62,11 +62,11 @@ def _routine(
 ) -> Routine | None:
     """None where these do not fit together, or one of them is empty."""
     fit = len(x_shape) == len(w_shape) == 2 and x_shape[1] == w_shape[0] and x_shape[:1] == y_shape
-    if not fit or 0 in x_shape or 0 in w_shape or dtype not in _FLOATS:
+    if not fit or 0 in x_shape or 0 in w_shape or dtype not in FLOATS:
         return None
     from jitloss_kernels import fused
 
     (n_samples, n_features), n_classes = x_shape, w_shape[1]
     task = fused.setup(form, n_samples, n_features, n_classes, dtype, dtype, "flat", False, ("W",), True)
-    options, arrays = fused.plain_options_of(form, dtype, (n_samples, n_features, n_classes), 1 / n_samples)
+    options, arrays = fused.options_of(form, dtype, (n_samples, n_features, n_classes), 1 / n_samples)
     return Routine(fused, task, options, arrays, np.empty(0, dtype))
