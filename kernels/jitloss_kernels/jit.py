@@ -29,12 +29,14 @@ REORDER = frozenset({"reassoc", "contract", "nsz"})
 
 # Division by zero follows IEEE 754 instead of raising: nothing useful can be raised out of a parallel loop.
 # nogil lets other Python threads run meanwhile. Bounds are checked where NUMBA_BOUNDSCHECK=1 asks for it.
-# What numba makes besides, so that C can call a function, nobody here calls.
+# What numba makes besides, so that C can call a function, nobody here calls. Nor need references to arrays be counted:
+# no kernel makes one, and the caller's outlive the call.
 OPTIONS: dict[str, Any] = {
     "nogil": True,
     "error_model": "numpy",
     "fastmath": set(REORDER),
     "no_cfunc_wrapper": True,
+    "_nrt": False,
 }
 
 # What kernels call, Python cannot.

@@ -2,7 +2,8 @@
 
 numba compiles each function that a kernel calls twice: alone, and again as a part of the kernel, where LLVM knows more
 of its arguments and may order its sums in another way. Here it is a part, and no more: it is kept as it is for kernels
-to link, neither optimised nor turned into machine code, which takes a sixth off the time of a first call.
+to link, neither optimised nor turned into machine code, which takes a sixth off the time of a first call. The kernel
+itself is optimised once, where numba would do it three times.
 
 Two kernels may have made two things of one part. All copies have one name, and the linker takes whichever it met first,
 one in a process that compiles and another in a process that loads from disk: results could differ in their last bits.
@@ -21,25 +22,36 @@ from numba.core.typed_passes import AnnotateTypes, NativeLowering
 
 try:  # private to numba, hence guarded
     from numba import _dynfunc
-    from numba.core.codegen import JITCodeLibrary
+    from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
 except ImportError:  # pragma: no cover
-    JITCodeLibrary = object
+    JITCodeLibrary = JITCPUCodegen = object
 
 # Whether this numba has the steps that are changed here. Where it has not, nothing that links parts may be loaded from
 # disk.
 _STEPS = ("_finalize_final_module", "_optimize_final_module", "_optimize_functions")
-HIDES = all(hasattr(JITCodeLibrary, step) for step in _STEPS)
+HIDES = all(hasattr(JITCodeLibrary, step) for step in _STEPS) and hasattr(JITCPUCodegen, "_module_pass_manager")
 
 # What numba makes of a function that it links into another one, and of the loop of a prange.
 _SHARED = (Linkage.linkonce_odr, Linkage.weak_odr)
 
 
-class KernelLibrary(JITCodeLibrary):
-    """The code of a kernel: its parts are private to it."""
+class OnceOptimized(JITCodeLibrary):
+    """Code that is optimised as a whole, and once.
+
+    numba optimises function by function, then all of them twice: for arrays that come and go, which here none do.
+    """
 
     def _optimize_functions(self, module: Any) -> None:
-        """Not one by one: what is done to the whole module does that, too."""
         module.data_layout = self._codegen._data_layout
+
+    def _optimize_final_module(self) -> None:
+        passes = self._codegen._module_pass_manager()  # older numbas: without a builder
+        manager, *builder = passes if isinstance(passes, tuple) else (passes,)
+        manager.run(self._final_module, *builder)
+
+
+class KernelLibrary(OnceOptimized):
+    """The code of a kernel: its parts are private to it."""
 
     def _finalize_final_module(self) -> None:
         for function in self._final_module.functions:

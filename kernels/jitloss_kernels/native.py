@@ -32,6 +32,7 @@ from numba.extending import intrinsic, lower_builtin, type_callable
 from . import cache
 from .interrupts import uninterrupted
 from .jit import EXACT, OPTIONS, overload
+from .linkage import HIDES, OnceOptimized
 from .pointers import by_address
 from .simd import BYTE, INDEX, Vectors
 
@@ -94,7 +95,7 @@ class Native:
             place = self._place(name, codegen)
             library = cache.load(place, lambda *state: codegen.unserialize_library(state))
             if library is None:
-                library = codegen.create_library(name)
+                library = OnceOptimized(codegen, name) if HIDES else codegen.create_library(name)
                 library.enable_object_caching()
                 library.add_ir_module(self._module(library.create_ir_module(name), items, height))
                 library.finalize()

@@ -51,9 +51,9 @@ def place(typingctx, array, offset):
     return types.int64(array, types.int64), codegen
 
 
-# Arrays that kernels only look into now and then come as addresses: numba counts references to an array wherever it is
-# handed on, and threads that count on one array wait for each other. Where nothing is called by address (JIT disabled,
-# bounds checked) they come as arrays. An address of 0, or an empty array, stands for none.
+# Arrays that kernels only look into now and then come as addresses: numba takes every array of a call apart. Where
+# nothing is called by address (JIT disabled, bounds checked) they come as arrays. An address of 0, or an empty array,
+# stands for none.
 
 
 def by_address() -> bool:
@@ -165,19 +165,8 @@ def _call(context, builder, where, given, values):
     """Call the numba function at the address `where` with values of the `given` types; what it returns is ignored."""
     passed, convention = _passed(given), context.call_conv
     values = [context.cast(builder, *value) for value in zip(values, given, passed, strict=True)]
-    values = [_uncounted(builder, *value) for value in zip(values, passed, strict=True)]
     function = builder.inttoptr(where, convention.get_function_type(types.none, passed).as_pointer())
     convention.call_function(builder, function, types.none, passed, values)
-
-
-def _uncounted(builder, value, kind):
-    """Arrays whose references nobody counts, since the caller's outlive the call; any other value as it is."""
-    if isinstance(kind, types.Array):
-        return builder.insert_value(value, ir.Constant(value.type.elements[0], None), 0)
-    if isinstance(kind, types.BaseTuple) and any(isinstance(item, types.Array) for item in kind):
-        for i, item in enumerate(kind):
-            value = builder.insert_value(value, _uncounted(builder, builder.extract_value(value, i), item), i)
-    return value
 
 
 def _trampoline(context, module, caller, job_type, arguments):
