@@ -8,7 +8,7 @@ import pytest
 from jitloss import svm_loss
 from jitloss.losses import LOSSES as TABLE
 from jitloss_kernels import fused, narrow, narrow_plan, short, threads, wide, wide_plan
-from jitloss_kernels.shapes import panel_items, tallest
+from jitloss_kernels.shapes import TALLEST, panel_items
 from problems import (
     DTYPES,
     JIT_DISABLED,
@@ -50,7 +50,7 @@ def check(shape, dtype, loss="softmax", wrt=("W", "b", "X"), reg=0.1):
 def edges():
     """Shapes with one dimension around an edge of a tile, a strip, a block, a lane, a panel or a group."""
     shapes = set()
-    tall, panel = tallest(), panel_items(4)
+    tall, panel = TALLEST, panel_items(4)
     for n in {*around(16), *around(24), *around(128), *around(192), 3 * 128 + 1}:
         shapes.add((n, 30, 5))
     for d in {1, 2, *around(8), *around(16), *around(32), *around(256), *around(1024)}:

@@ -8,17 +8,14 @@ import pytest
 from jitloss import Objective, softmax_loss, svm_loss
 from jitloss.losses import LOSSES as TABLE
 from jitloss_kernels import fused, narrow_plan, pivots
-from jitloss_kernels.shapes import panel_items, tallest
+from jitloss_kernels.shapes import TALLEST
 from problems import LOSSES, assert_close, assert_same_bits, make
 
-N_ROWS, N_FEATURES, N_CLASSES = 70, 19, tallest()
+N_ROWS, N_FEATURES, N_CLASSES = 70, 19, TALLEST
 OTHERS = [
     (svm_loss, {}), (svm_loss, {"power": 2}), (svm_loss, {"multiclass": "crammer_singer"}), (softmax_loss, {}),
     (softmax_loss, {"label_smoothing": 0.2, "class_weight": np.linspace(0, 2, N_CLASSES)}),
 ]  # fmt: skip
-
-
-pytestmark = pytest.mark.skipif(panel_items(8) < N_CLASSES, reason="vectors of this machine are too short for a pivot")
 
 
 @pytest.fixture(autouse=True)
@@ -150,7 +147,7 @@ def test_nan_without_weight_stays_unseen(loss):
 def test_where_there_is_a_pivot():
     """Many rows, float64, classes that make up one tile, a row of W no longer than a panel; never in a net's layer."""
     for n_rows, n_classes, item_bytes, spared in (
-        (64, 6, 8, 1), (63, 6, 8, 0), (64, 5, 8, 0), (64, 6, 4, 0), (64, tallest() + 1, 8, 1), (64, tallest() + 2, 8, 0)
+        (64, 6, 8, 1), (63, 6, 8, 0), (64, 5, 8, 0), (64, 6, 4, 0), (64, TALLEST + 1, 8, 1), (64, TALLEST + 2, 8, 0)
     ):  # fmt: skip
         assert pivots.columns_of(n_rows, n_classes, item_bytes) == n_classes - spared
     cut = narrow_plan.Cut(may_pivot=False)

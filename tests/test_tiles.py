@@ -198,7 +198,7 @@ def pivot_case(dtype, rows, classes, pivot, place=np.array):
     columns[:, :rows] = W.T[order] - W.T[pivot]
     found, dW = place(np.full(columns.size, np.nan, dtype)), place(np.full(W.size, np.nan, dtype))
     sizes = abs(W) + 10 * (np.arange(classes) != pivot).astype(dtype)
-    number = place(np.full(1 + panel, np.nan, dtype))
+    number = place(np.full(1 + differences.peak_items(np.dtype(dtype).itemsize), np.nan, dtype))
     choose(differences.choosing.address(dtype), place(sizes.ravel()), 0, rows, classes, number, 0)
     assert number[0] == pivot
     difference(differences.subtracting.address(dtype), place(W.ravel()), 0, rows, classes, pivot, found, 0)
@@ -229,23 +229,16 @@ def exchange_case(dtype, columns, pivot, n_marking, place=np.array):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_exchange_tile(dtype):
     """Each class as the pivot; the last one stays where it is."""
-    for columns in (1, 2, 5, shapes.tallest()):
+    for columns in (1, 2, 5, shapes.TALLEST):
         for pivot in range(columns + 1):
             for n_marking in (0, columns - 1, columns):
                 exchange_case(dtype, columns, pivot, n_marking)
 
 
-def panel_classes(dtype):
-    """The most classes that the tiles of pivots are for: what one tile takes, if a row of W is no more than a panel."""
-    return min(shapes.tallest() + 1, shapes.panel_items(np.dtype(dtype).itemsize))
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("classes", range(2, shapes.tallest() + 2))
+@pytest.mark.parametrize("classes", range(2, shapes.TALLEST + 2))
 def test_pivot_difference_and_completion_tile(dtype, classes):
     """Each class as the pivot; features around a vector and a panel."""
-    if classes > panel_classes(dtype):
-        pytest.skip("longer than a panel")
     vector = shapes.vector_items(np.dtype(dtype).itemsize)
     for rows in {1, *around(vector), 2 * vector - 1, 2 * vector}:
         for pivot in range(classes):
@@ -264,7 +257,7 @@ def test_transpose_and_copy_tile(dtype, filled):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("height", range(1, shapes.tallest() + 1))
+@pytest.mark.parametrize("height", range(1, shapes.TALLEST + 1))
 def test_dot_tile(dtype, height):
     """Rows around the tile's two and four, and lengths around one vector, a panel and several; in one call and two."""
     vector = shapes.vector_items(np.dtype(dtype).itemsize)
@@ -281,7 +274,7 @@ CONVERSIONS = [("uint8", "float32"), ("uint8", "float64"), ("float32", "float64"
 def test_converting_dot_tile(given, dtype):
     """The same edges; the copy is what NumPy converts to."""
     vector = shapes.vector_items(np.dtype(dtype).itemsize)
-    for height in (1, 2, 5, shapes.tallest()):
+    for height in (1, 2, 5, shapes.TALLEST):
         for rows in (1, 2, 3, 4, 5, 9):
             for n in {*around(vector), *around(2 * vector), *around(6 * vector)}:
                 dot_case(dtype, height, rows, n, given=given)
@@ -289,7 +282,7 @@ def test_converting_dot_tile(given, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("height", range(1, shapes.tallest() + 1))
+@pytest.mark.parametrize("height", range(1, shapes.TALLEST + 1))
 def test_outer_tile(dtype, height):
     """Columns around a vector, a panel and three panels; written and added."""
     vector = shapes.vector_items(np.dtype(dtype).itemsize)
@@ -320,7 +313,7 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
         place = lambda array: page_bound(array, {at_end})
         for dtype in DTYPES:
             vector = shapes.vector_items(np.dtype(dtype).itemsize)
-            for height in (1, 2, 3, shapes.tallest() - 1, shapes.tallest()):
+            for height in (1, 2, 3, shapes.TALLEST - 1, shapes.TALLEST):
                 for n in range(1, 2 * vector + 2):
                     dot_case(dtype, height, 5, n, place)
                     dot_case(dtype, height, 3, n + 2 * vector, place, cut=2 * vector)
@@ -336,7 +329,7 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
                     exchange_case(dtype, 9, pivot, 9, place)
         for given, dtype in CONVERSIONS:
             vector = shapes.vector_items(np.dtype(dtype).itemsize)
-            for height in (1, 3, shapes.tallest()):
+            for height in (1, 3, shapes.TALLEST):
                 for n in range(1, 2 * vector + 2):
                     dot_case(dtype, height, 5, n, place, given=given)
                     dot_case(dtype, height, 3, n + 2 * vector, place, cut=2 * vector, given=given)
@@ -369,7 +362,7 @@ def test_narrower_machines(cpu, vector_bytes, tmp_path):
         assert simd.target().vector_bytes == {vector_bytes}
         for dtype in DTYPES:
             assert "zmm" not in machine_code(dtype)
-            for height in range(1, shapes.tallest() + 1):
+            for height in range(1, shapes.TALLEST + 1):
                 for n in (1, 4, 7, 33):
                     dot_case(dtype, height, 5, n)
                     outer_case(dtype, height, n, 3, False)
@@ -380,11 +373,11 @@ def test_narrower_machines(cpu, vector_bytes, tmp_path):
                 for columns in (1, 3, 10, 33):
                     move_case(dtype, rows, columns, True)
                     move_case(dtype, rows, columns, False)
-                for pivot in range(panel_classes(dtype)):
-                    pivot_case(dtype, rows, panel_classes(dtype), pivot)
+                for pivot in range(shapes.TALLEST + 1):
+                    pivot_case(dtype, rows, shapes.TALLEST + 1, pivot)
                     exchange_case(dtype, 5, pivot % 6, 5)
         for given, dtype in CONVERSIONS:
-            for height in (1, shapes.tallest()):
+            for height in (1, shapes.TALLEST):
                 for n in (1, 4, 7, 33):
                     dot_case(dtype, height, 5, n, given=given)
         """,
@@ -396,7 +389,7 @@ def test_narrower_machines(cpu, vector_bytes, tmp_path):
 
 def machine_code(dtype):
     """Assembly of the tiles; only in a process with a cache of its own, for code from the cache has none."""
-    heights = range(1, shapes.tallest() + 1)
+    heights = range(1, shapes.TALLEST + 1)
     products.dot.table(dtype, heights=heights), products.outer.table(dtype, heights=heights)
     products.converting_dot.table("uint8", dtype, heights=heights)
     for code in (runs.run_dot, runs.run_outer):

@@ -4,14 +4,14 @@ import numpy as np
 
 from .moves import transpose
 from .native import native
-from .shapes import panel_items
+from .shapes import TALLEST, panel_items, vector_items
 from .simd import INDEX, loop
 
 
 def pivot_tile(tile, a, a0, rows, classes, out, o0):
     """The number of the class, of `classes` in a row, whose largest weight is the smallest, goes to `o0`.
 
-    After that there is scratch for a panel.
+    After that there is scratch for ``peak_items``: a row holds at most one class more than a tile.
     """
     pivot, smallest = 0, np.inf
     for j in range(classes):
@@ -50,20 +50,28 @@ def completion_tile(tile, a, a0, rows, classes, pivot, out, o0):
             out[o0 + i * classes + j] = total if j == pivot else a[top + of * panel]
 
 
+def peak_items(item_bytes):
+    """How many items hold a number for each class, in whole vectors."""
+    return -(-(TALLEST + 1) // vector_items(item_bytes)) * vector_items(item_bytes)
+
+
 @native(pivot_tile)
 def choosing(vectors, a, rows, classes, out):
     builder, length = vectors.builder, vectors.length
     a_at, out_at = vectors.pointer(a), vectors.pointer(out)
-    masks = [vectors.first_lanes(builder.sub(classes, INDEX(v * length))) for v in range(2)]
+    columns = range(0, peak_items(vectors.item_bytes), length)
+    masks = [vectors.first_lanes(builder.sub(classes, INDEX(column))) for column in columns]
 
     def row(i, peaks):
         top = builder.gep(a_at, [builder.mul(i, classes)])
-        sizes = [vectors.absolute(vectors.load(builder.gep(top, [INDEX(v * length)]), masks[v])) for v in range(2)]
+        loaded = [vectors.load(builder.gep(top, [INDEX(column)]), masks[column // length]) for column in columns]
+        sizes = [vectors.absolute(value) for value in loaded]
         larger = [builder.fcmp_ordered(">", *pair) for pair in zip(sizes, peaks, strict=True)]
         return [builder.select(*three) for three in zip(larger, sizes, peaks, strict=True)]
 
-    for v, peaks in enumerate(loop(builder, INDEX(0), rows, 1, [vectors.zero] * 2, row)):
-        vectors.store(peaks, builder.gep(out_at, [INDEX(1 + v * length)]))
+    found = loop(builder, INDEX(0), rows, 1, [vectors.zero] * len(columns), row)
+    for column, peaks in zip(columns, found, strict=True):
+        vectors.store(peaks, builder.gep(out_at, [INDEX(1 + column)]))
 
     def one(j, best):
         pivot, smallest = best

@@ -12,14 +12,14 @@ from .memory import RESULTS, SHORT, Sizes, row_items, whole_lines
 from .pivots import columns_of
 from .records import opener
 from .rows import SCORE_FLOPS
-from .shapes import even_height, heights, item_name, panel_items, tallest, vector_items
+from .shapes import TALLEST, even_height, heights, item_name, panel_items, vector_items
 
 CHOOSE, PACK, LANES, FOLD, ADD, N_STAGES = range(6)
 # Where the counts of the lanes begin, and after them those of the pairs: after the stages', and who takes part.
 LANE_COUNTS = COUNTS * (N_STAGES + 1)
 # A lane is worth its fold from about this many flops on.
 _LANE_FLOPS = 1 << 19
-MAX_BLOCK_ROWS = 64
+_LEAST_BLOCK_ROWS, MAX_BLOCK_ROWS = 16, 64
 # A gradient larger than this leaves L2 between two blocks, and takes longer to fold: lanes have more rows then.
 LARGE_BYTES, LARGE_LANE_ROWS = 256 << 10, 128
 _MAX_LANES = 32
@@ -35,7 +35,8 @@ class Cut(NamedTuple):
     """How a problem is cut into lanes and blocks."""
 
     # The block at hand, the next one, W and dW (of ``LARGE_BYTES``) fit together into an L2 cache of 1 MB: what is
-    # fetched ahead of its use must not be pushed out again. A block has a panel of rows at least.
+    # fetched ahead of its use must not be pushed out again. But fewer than 16 rows are not worth what is done for each
+    # block.
     block_bytes: int = 256 << 10
     lane_rows: int = 64
     large_lane_rows: int = LARGE_LANE_ROWS
@@ -107,7 +108,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
     width = -(-n_features // panel) * panel
     copy_row = row_items(n_features, item_bytes)
     fitting = cut.block_bytes // ((width + n_classes) * item_bytes)  # whatever the `reading`: all have the same sums
-    block_rows = min(max(fitting // panel, 1) * panel, MAX_BLOCK_ROWS)
+    block_rows = min(max(fitting // panel * panel, panel, _LEAST_BLOCK_ROWS), MAX_BLOCK_ROWS)
     n_columns = columns_of(n_rows, n_classes, item_bytes) if cut.may_pivot else n_classes
     group = even_height(n_columns)
     n_chunks = max(1, -(-n_features * item_bytes // min(_CHUNK_BYTES // group, _CHUNK_ROW_BYTES)))
@@ -120,12 +121,12 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
     converts = reading not in (DIRECT, COPIED)
     item = item_name(item_bytes)
     first_height, *others = of_classes = heights(n_columns, group)
-    of_rows = range(1, tallest() + 1) if want_x else ()
+    of_rows = range(1, TALLEST + 1) if want_x else ()
     has_pivot = n_columns < n_classes
     lane_sums = whole_lines(4 * panel + n_classes + 1, 8)
     lane_items = whole_lines(gradient_at + (n_columns * width if want_w else 0), item_bytes)
     pivot_at = n_lanes * lane_items
-    weights_at = pivot_at + (whole_lines(1 + panel, item_bytes) if has_pivot else 0)
+    weights_at = pivot_at + (whole_lines(1 + differences.peak_items(item_bytes), item_bytes) if has_pivot else 0)
     weights_bytes, lane_bytes = (n * item_bytes for n in (n_columns * width, lane_items))
     # Where W stays in L2 beside a lane, and the scratch of as many threads as find a lane is kept for the next call.
     packs_alone = n_lanes > 1 and weights_bytes <= LARGE_BYTES and n_lanes * (lane_bytes + weights_bytes) <= SHORT
@@ -140,7 +141,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
         chunk=chunk,
         segment=min(chunk * n_segment_chunks, width) if n_columns > group else width,
         group=group,
-        tile=tallest(),
+        tile=TALLEST,
         panel=panel,
         width=width,
         copy_row=copy_row,

@@ -21,7 +21,7 @@ import numpy as np
 from .differences import pivot_tile
 from .exchanges import exchange_tile
 from .jit import helper
-from .shapes import panel_items, tallest
+from .shapes import TALLEST
 
 # float64 alone, since rounding errors grow a little. With fewer classes the products wait for X, not for arithmetic;
 # with fewer rows it takes longer to look for a pivot than to multiply a class.
@@ -29,10 +29,9 @@ _FEWEST_ROWS, _FEWEST_CLASSES = 64, 6
 
 
 def columns_of(n_rows, n_classes, item_bytes):
-    """How many columns are multiplied: as many as classes, or one less, if that is one tile and a row of W a panel."""
-    pays = item_bytes == 8 and n_rows >= _FEWEST_ROWS and n_classes >= _FEWEST_CLASSES
-    fits = n_classes <= min(tallest() + 1, panel_items(item_bytes))
-    return n_classes - 1 if pays and fits else n_classes
+    """How many columns are multiplied: as many as classes, or one less, if that is one tile."""
+    pays = item_bytes == 8 and n_rows >= _FEWEST_ROWS and _FEWEST_CLASSES <= n_classes <= TALLEST + 1
+    return n_classes - 1 if pays else n_classes
 
 
 @helper

@@ -2,7 +2,7 @@
 
 from .memory import CACHE_LINE
 from .native import native
-from .shapes import tallest
+from .shapes import even_height, sums_in_flight
 from .simd import INDEX, item_bytes, loop
 from .tiles import DOT_ROWS, converting_dot_tile, dot_tile, outer_tile
 
@@ -46,13 +46,15 @@ class _Rows:
         """Half of the rows that come as many items later as `ahead` says."""
         half = self.builder.mul(self.builder.sdiv(top, INDEX(2)), self.a_row)
         first = self.builder.gep(self.a, [self.builder.add(self.ahead, half)])
-        return [self.builder.gep(first, [self.builder.mul(INDEX(i), self.a_row)]) for i in range(len(self.at) // 2)]
+        n_rows = max(len(self.at) // 2, 1)
+        return [self.builder.gep(first, [self.builder.mul(INDEX(i), self.a_row)]) for i in range(n_rows)]
 
     def load(self, k, v, mask):
         """Vector v from column k on, of each row."""
         column = self.builder.add(k, INDEX(v * self.vectors.length))
         loaded = [self.vectors.load(self.builder.gep(row, [column]), mask) for row in self.at]
-        for row in self.far:
+        is_on_new_line = v * self.vectors.length * self.vectors.item_bytes % CACHE_LINE == 0
+        for row in self.far if is_on_new_line else ():
             self.vectors.prefetch(self.builder.gep(row, [column]), L2)
         return loaded
 
@@ -95,7 +97,7 @@ def _emit_dot(vectors, left, classes, rows, b, n, parts, first, last, out, o_row
     whole = builder.and_(n, INDEX(-panel))
     masks = [vectors.first_lanes(builder.sub(builder.sub(n, whole), INDEX(v * length))) for v in range(2)]
 
-    n_rows = DOT_ROWS if 2 * classes <= tallest() else DOT_ROWS // 2
+    n_rows = next(n for n in (DOT_ROWS, DOT_ROWS // 2, 1) if n * classes <= sums_in_flight())
     n_sums = n_rows * classes
 
     def some_rows(top, _):
@@ -166,35 +168,40 @@ def outer(vectors, rows, a, a_row, a_k, b, b_k, b_panel, n, out, o_row, o_panel,
     panels = builder.sdiv(columns, INDEX(2 * length))
     left_over = builder.srem(columns, INDEX(2 * length))
     a_rows = [builder.mul(INDEX(i), a_row) for i in range(rows)]
+    height = even_height(rows, sums_in_flight() // 2)  # so many at a time; what is read again of b is in L1 then
 
     def panel(p, wide, masks=(None, None), column=None):
         column = INDEX(0) if column is None else column
         b_top = builder.gep(b_at, [builder.add(builder.mul(p, b_panel), column)])
+        out_top = builder.gep(out_at, [builder.add(builder.mul(p, o_panel), column)])
         far = builder.gep(b_at, [builder.add(builder.add(builder.mul(p, b_panel), column), ahead)])
+        for first in range(0, rows, height):
+            some_rows(range(first, min(first + height, rows)), b_top, far, out_top, wide, masks)
 
+    def some_rows(chosen, b_top, far, out_top, wide, masks):
         def step(k, sums):
             row = builder.gep(b_top, [builder.mul(k, b_k)])
             right = [vectors.load(builder.gep(row, [INDEX(v * length)]), masks[v]) for v in range(wide)]
-            odd = builder.and_(k, INDEX(1))
-            line = builder.add(builder.mul(builder.ashr(k, INDEX(1)), b_k), builder.mul(odd, INDEX(length)))
-            vectors.prefetch(builder.gep(far, [line]), L2)
+            if chosen[0] == 0:
+                odd = builder.and_(k, INDEX(1))
+                line = builder.add(builder.mul(builder.ashr(k, INDEX(1)), b_k), builder.mul(odd, INDEX(length)))
+                vectors.prefetch(builder.gep(far, [line]), L2)
             top = builder.gep(a_at, [builder.mul(k, a_k)])
             sums = list(sums)
-            for i in range(rows):
+            for s, i in enumerate(chosen):
                 left = vectors.splat(builder.load(builder.gep(top, [a_rows[i]])))
                 for v in range(wide):
-                    sums[i * wide + v] = vectors.multiply_add(left, right[v], sums[i * wide + v])
+                    sums[s * wide + v] = vectors.multiply_add(left, right[v], sums[s * wide + v])
             return sums
 
-        out_top = builder.gep(out_at, [builder.add(builder.mul(p, o_panel), column)])
         places = [
             builder.gep(out_top, [builder.add(builder.mul(INDEX(i), o_row), INDEX(v * length))])
-            for i in range(rows)
+            for i in chosen
             for v in range(wide)
         ]
         for spot in places:
             vectors.prefetch(spot, L1)
-        sums = loop(builder, INDEX(0), n, 1, [vectors.zero] * (rows * wide), step)
+        sums = loop(builder, INDEX(0), n, 1, [vectors.zero] * len(places), step)
         with builder.if_else(fresh) as (write, add):
             with write:
                 for s, place in enumerate(places):

@@ -3,10 +3,13 @@
 from .jit import overload
 from .simd import target
 
+# The height of the highest tile, on any target: for ten classes X comes once.
+TALLEST = 10
 
-def tallest() -> int:
-    """The height of the highest tile: two vectors a row, and room for the operands."""
-    return 10 if target().registers >= 32 else 6
+
+def sums_in_flight() -> int:
+    """How many sums a tile holds in registers, beside the operands: enough to hide the latency of the multiply-add."""
+    return 20 if target().registers >= 32 else 12
 
 
 def item_name(item_bytes: int) -> str:
@@ -14,9 +17,9 @@ def item_name(item_bytes: int) -> str:
     return "float32" if item_bytes == 4 else "float64"
 
 
-def even_height(n: int) -> int:
+def even_height(n: int, most: int = TALLEST) -> int:
     """How high the tiles of n rows or classes are if they are as few as can be, and about the same."""
-    return -(-n // -(-n // tallest()))
+    return -(-n // -(-n // most))
 
 
 def heights(n: int, height: int) -> list[int]:

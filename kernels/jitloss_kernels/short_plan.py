@@ -8,7 +8,7 @@ from typing import NamedTuple
 from . import moves, products, runs
 from .memory import RESULTS, Sizes, row_items, whole_lines
 from .records import opener
-from .shapes import heights, item_name, panel_items, tallest
+from .shapes import TALLEST, heights, item_name, panel_items
 
 # Features whose products are added up before others are: rounding errors of float32 grow with the length of a sum.
 CHUNK = 4096
@@ -77,13 +77,13 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt):
         weights_at=weights_at,
         copy_at=weights_at + n_classes * panel,
         copy_row=row_items(n_features, item_bytes),
-        tile=tallest(),
+        tile=TALLEST,
         want_w="W" in wrt,
         want_b="b" in wrt,
         want_x=want_x,
         run_dot_tile=runs.run_dot.table(item, heights=[n_classes]),
         run_outer_tile=runs.run_outer.table(item, heights=[n_classes] if "W" in wrt else ()),
-        outer_tile=products.outer.table(item, heights=heights(n_rows, tallest()) if want_x else ()),
+        outer_tile=products.outer.table(item, heights=heights(n_rows, TALLEST) if want_x else ()),
         transpose_tile=moves.transposing.address(item) if want_x else 0,
     )
 

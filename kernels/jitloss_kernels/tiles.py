@@ -12,8 +12,9 @@ Arrays are flat, and every operand has an offset and strides, counted in items. 
 bounds-checked build compiles and what the tile computes is the plain function; ``products`` has the vectors. A sum is
 formed in registers and then added to `out` once, so that long sums are sums of short ones.
 
-One tile is `height` rows or classes high, at most ``tallest()``: twenty sums in flight on 32 registers, enough to hide
-the latency of the multiply-add, and few enough that none is spilled.
+One tile is `height` rows or classes high, at most ``TALLEST``. On 32 registers it has twenty sums in flight: enough to
+hide the latency of the multiply-add, and few enough that none is spilled. On 16 registers twelve have room: a dot tile
+reads fewer rows at a time then, and an outer tile computes some of its rows after the others.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ DOT_ROWS = 4
 
 
 def dot_tile(tile, height, a, a0, a_row, rows, b, b0, n, parts, p0, first, last, out, o0, o_row, o_column, ahead):
-    """out[i, j] += Σ_k a[i, k] b[k, j] for i < rows, j < height ≤ tallest(), k < n.
+    """out[i, j] += Σ_k a[i, k] b[k, j] for i < rows, j < height ≤ TALLEST, k < n.
 
     `b` comes in panels of ``panel_items`` features, filled up with zeros: panel by panel, its rows one after the other.
     A sum over a long k is made in several calls, the `first` and the `last` of which say so; in between `parts` holds a
@@ -59,7 +60,7 @@ def converting_dot_tile(
 
 
 def outer_tile(tile, height, a, a0, a_row, a_k, b, b0, b_k, b_panel, n, out, o0, o_row, o_panel, columns, fresh, ahead):
-    """out[i, j] += Σ_k a[i, k] b[k, j] for i < height ≤ tallest(), j < columns, k < n; `fresh`: = instead of +=.
+    """out[i, j] += Σ_k a[i, k] b[k, j] for i < height ≤ TALLEST, j < columns, k < n; `fresh`: = instead of +=.
 
     Columns come in panels of ``panel_items``: panel p starts at ``p * b_panel`` and ``p * o_panel``, so `b` and `out`
     may be stored panel by panel. `ahead` items after what is read of `b` lies what to prefetch, half of it.

@@ -10,7 +10,7 @@ from .blocks import DIRECT
 from .counts import COUNTS, SHARES
 from .memory import RESULTS, Sizes, row_items, whole_lines
 from .records import opener
-from .shapes import item_name, panel_items, tallest
+from .shapes import TALLEST, item_name, panel_items
 
 COPY, SCORES, ROWS, GRADIENTS, N_STAGES = range(5)
 # Scores of a block: more rows a block mean that W and dW are walked through less often. Never above _MOST_BYTES.
@@ -91,11 +91,11 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt):
         chunk = max(_FEW_ROWS_CHUNK_BYTES // (min(group, n_classes) * item_bytes), _FEW_ROWS_CHUNK)
     chunk = min(chunk, _SHORT_CHUNK) if n_features > _MANY_FEATURES else chunk
     # Two threads may score the same classes for two halves of the rows, if nobody packs.
-    least_rows = min(tallest(), max(block_rows // 2, tallest() // 2)) if few else 8 * tallest()
+    least_rows = min(TALLEST, max(block_rows // 2, TALLEST // 2)) if few else 8 * TALLEST
     width = row_items(n_features, item_bytes)
     panel_step = block_rows * panel + whole_lines(1, item_bytes)
     copy_at = whole_lines(n_panels * panel_step, item_bytes)
-    part_features = min(_PART_TILES * tallest(), n_features)
+    part_features = min(_PART_TILES * TALLEST, n_features)
     class_parts = min(n_groups, max(1, -(-_MANY_TASKS // -(-n_features // part_features))))
     strip_at = max((panel if few else max(panel, chunk)) * group, block_rows * part_features)
     sums_db = RESULTS + n_blocks * -(-block_rows // TASK_ROWS)
@@ -117,7 +117,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt):
         part_rows=_share(block_rows, n_groups, 12, least_rows),
         part_features=part_features,
         part_classes=-(-n_groups // class_parts) * group,
-        tile=tallest(),
+        tile=TALLEST,
         packs=not few,
         width=width,
         copy_at=copy_at,
@@ -130,7 +130,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt):
         want_w="W" in wrt,
         want_b="b" in wrt,
         want_x="X" in wrt,
-        outer_tile=products.outer.table(item, heights=range(1, tallest() + 1)),
+        outer_tile=products.outer.table(item, heights=range(1, TALLEST + 1)),
         copy_tile=moves.copying.address(item),
     )
 
