@@ -182,7 +182,7 @@ def test_options_are_part_of_the_key():
 @needs_jit
 @pytest.mark.parametrize(
     "setting",
-    [{"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""}, {"NUMBA_BOUNDSCHECK": "1"}, {"NUMBA_OPT": "1"}],
+    [{"NUMBA_CPU_NAME": "nehalem", "NUMBA_CPU_FEATURES": ""}, {"NUMBA_BOUNDSCHECK": "1"}, {"NUMBA_OPT": "1"}],
     ids=str,
 )
 def test_another_cpu_or_setting_is_another_entry(tmp_path, setting):

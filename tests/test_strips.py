@@ -167,10 +167,11 @@ def test_options_against_the_loops(loss, power, asked, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("loss", "power"), LOSSES)
 def test_weights_of_one_change_no_bit_of_the_dscores(loss, power, dtype):
+    n = shapes.panel_items(np.dtype(dtype).itemsize) - 1
     for n_rows in (2, 10):
-        (_, plain), _ = case(loss, power, dtype, n_rows, 7)
+        (_, plain), _ = case(loss, power, dtype, n_rows, n)
         for asked in ({"weights": np.ones}, {"hits": np.ones}, {"weights": np.ones, "hits": np.ones}):
-            (_, weighed), _ = case(loss, power, dtype, n_rows, 7, **asked)
+            (_, weighed), _ = case(loss, power, dtype, n_rows, n, **asked)
             np.testing.assert_array_equal(weighed, plain)
 
 
