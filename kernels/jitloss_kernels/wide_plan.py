@@ -20,7 +20,7 @@ _LEAST_ROWS, _MOST_ROWS = 256, 1024
 # A packed chunk of W, so many features of a group of classes, stays in L2; a tile's rows of it in L1. Rounding errors
 # of float32 grow with the length of a sum: more than so many features are added up in shorter ones.
 _CHUNK_BYTES = 2048
-_MANY_FEATURES, _SHORT_CHUNK = 1024, 256
+_MANY_FEATURES, _SHORT_CHUNK = 1024, 192
 _GROUP_PANELS = 1, 4
 # With few rows nothing is reused and nothing packed: W is read as it lies, in runs as long as a page. Where all classes
 # are one panel, or W stays in L2 anyhow, that pays for more rows.
