@@ -22,7 +22,7 @@ CALL = """
         loss, dW = jitloss.svm_loss([[0.0, 0.0, 0.0]], [[1.0]], [1], implementation="jit")
         again = jitloss.svm_loss([[0.0, 0.0, 0.0]], [[1.0]], [1], implementation="jit")[0]
     from jitloss_kernels import lanes
-    stats = [kernel.serial.stats for kernel in (lanes.run_lanes, lanes.one_lane, lanes.fold)]
+    stats = [kernel.stats for kernel in (lanes.run_lanes.serial, lanes.one_lane.addressed, lanes.fold.serial)]
     hits, misses = (sum(sum(getattr(s, name).values()) for s in stats) for name in ("cache_hits", "cache_misses"))
     print(loss, hits, misses, len(caught), *(str(w.message).replace(" ", "_") for w in caught))
 """

@@ -199,10 +199,10 @@ def test_one_compiled_signature_for_a_loss_dtype_and_kind_of_input():
             W.flags.writeable = X.flags.writeable = False
             svm_loss(W, X, y)
         for kernel in (narrow.run, wide.run, short.run):
-            assert len(kernel.serial.signatures) == 1, kernel.serial.signatures
+            assert len(kernel.addressed.signatures) == 1, kernel.addressed.signatures
         W, X, y = make(SHAPES["narrow"], "float32")
         svm_loss(W, np.asfortranarray(X), y)  # its blocks are copied
-        assert len(narrow.run.serial.signatures) == 2, narrow.run.serial.signatures
+        assert len(narrow.run.addressed.signatures) == 2, narrow.run.addressed.signatures
         """
     )
 

@@ -100,7 +100,7 @@ def test_parts_are_private_to_each_kernel():
 
 
 @needs_jit
-@pytest.mark.parametrize("way", ["serial", "parallel"])
+@pytest.mark.parametrize("way", ["serial", "parallel", "addressed"])
 def test_a_kernel_is_compiled_once_for_each_way(way):
     @jit.Kernel
     def kernel(x):

@@ -109,7 +109,7 @@ def test_a_lane_is_one_function_for_every_launch(tmp_path):
         for n_threads in (1, 2):
             jitloss.svm_loss(*problem, implementation="jit", n_threads=n_threads)
         from jitloss_kernels import lanes
-        assert len(lanes.one_lane.serial.signatures) == 1
+        assert len(lanes.one_lane.addressed.signatures) == 1
         for kernel in (lanes.run_lanes.serial, lanes.run_lanes.parallel):
             (code,) = kernel.inspect_asm().values()
             assert "svm_rows" not in code
@@ -195,5 +195,5 @@ def test_few_signatures_are_compiled():
                     )  # fmt: skip
             seen.add((loss, dtype))
     assert len(lanes.run_lanes.serial.signatures) == len(seen) == 4
-    assert len(lanes.one_lane.serial.signatures) == (4 if pointers.by_address() else 0)
+    assert len(lanes.one_lane.addressed.signatures) == (4 if pointers.by_address() else 0)
     assert len(lanes.fold.serial.signatures) == len(DTYPES)

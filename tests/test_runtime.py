@@ -47,7 +47,7 @@ def test_warmup_leaves_nothing_to_compile(tmp_path):
             kernels = [lanes.run_lanes.serial, lanes.run_lanes.parallel, lanes.fold.serial]
             parts = [part for module in (differences, exchanges, moves, narrow, products, wide)
                      for part in vars(module).values()]
-            kernels += [part.serial for part in parts if isinstance(part, Kernel)]
+            kernels += [part.addressed for part in parts if isinstance(part, Kernel)]
             codes = [part.libraries() for part in parts if isinstance(part, Native)]
             return [len(kernel.signatures) for kernel in kernels], [len(libraries) for libraries in codes]
         before = compiled()

@@ -1,8 +1,8 @@
 """The only file that spells numba options.
 
 ``helper`` compiles a function that kernels call, ``EXACT`` keeps its arithmetic in the order it is written in;
-``Kernel`` is an entry point that exists twice, parallel and serial, from one source; ``out_of_line`` keeps a function
-out of its caller, ``in_line`` lets LLVM see through a call.
+``Kernel`` is an entry point that comes parallel and serial from one source; ``out_of_line`` keeps a function out of its
+caller, ``in_line`` lets LLVM see through a call.
 """
 
 from __future__ import annotations
@@ -62,12 +62,13 @@ def overload(function: Callable[..., Any], options: dict[str, Any] = PART, **mor
 
 
 class Kernel:
-    """A function that Python calls, compiled on first use in either of two ways from the same source.
+    """A function that is compiled on first use, in either of three ways from the same source.
 
     Attributes
     ----------
     serial : the kernel with its ``prange`` as an ordinary loop; starts no threads, ever.
     parallel : the kernel with its ``prange`` spread over numba's pool. Call it through ``threads.launch``.
+    addressed : the serial kernel for others to call by its address, see ``pointers``: Python cannot.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -82,10 +83,14 @@ class Kernel:
     def parallel(self) -> Callable[..., Any]:
         return self._compile(parallel=True)
 
-    def _compile(self, parallel: bool) -> Callable[..., Any]:
+    @cached_property
+    def addressed(self) -> Callable[..., Any]:
+        return self._compile(parallel=False, no_cpython_wrapper=True)
+
+    def _compile(self, **more: bool) -> Callable[..., Any]:
         if numba.config.DISABLE_JIT:  # Python runs the source, as silent about NaN as machine code is
             return np.errstate(invalid="ignore", over="ignore")(self.python)
-        dispatcher = numba.njit(parallel=parallel, pipeline_class=linkage.KernelCompiler, **OPTIONS)(self.python)
+        dispatcher = numba.njit(pipeline_class=linkage.KernelCompiler, **OPTIONS, **more)(self.python)
         dispatcher.compile = uninterrupted(uncollected(dispatcher.compile))
         if linkage.HIDES:
             DiskCache.attach(dispatcher)

@@ -91,7 +91,9 @@ def pack_alone(counts, plan, W, scratch):
 @merged
 def tasks_of(plan, stage):
     """How many tasks a stage has."""
-    return plan.n_lanes if stage == LANES else 1 if stage in (ADD, CHOOSE) else plan.n_ranges
+    if stage == CHOOSE or stage == ADD:  # noqa: SIM109  (of `in` numba makes a function that it compiles)
+        return 1
+    return plan.n_lanes if stage == LANES else plan.n_ranges
 
 
 @merged
@@ -100,7 +102,7 @@ def claim_task(counts, plan, stage, near):
 
     A member folds the same features in every call: if dW is small, its place is in that core's cache.
     """
-    if stage in (LANES, FOLD):
+    if stage == LANES or stage == FOLD:  # noqa: SIM109
         at = LANE_COUNTS if stage == LANES else LANE_COUNTS + plan.n_lanes + plan.n_lanes // 2
         return claim_near(counts, at, plan.n_lanes if stage == LANES else plan.n_ranges, near)
     return claim(counts, stage)

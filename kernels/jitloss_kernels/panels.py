@@ -12,7 +12,6 @@ from .moves import transpose_tile
 from .narrow_plan import LANE_COUNTS, TASK_FEATURES
 from .pivots import pivot_of
 from .regulariser import regularise
-from .shapes import panel_items
 
 
 @helper
@@ -26,7 +25,7 @@ def place_of(plan, j, k):
 @helper
 def pack(task, plan, W, scratch, w0):
     """W in panels of features from `w0` on, for a range of features."""
-    c, panel, start = plan.n_classes, panel_items(scratch.itemsize), task * TASK_FEATURES
+    c, panel, start = plan.n_classes, plan.panel, task * TASK_FEATURES
     stop = min(start + TASK_FEATURES, plan.n_features)
     if plan.n_columns < c:
         at = w0 + place_of(plan, 0, start)
@@ -67,7 +66,7 @@ def fold(task, plan, W, twice_decay, scratch, sums, dW):
 @merged
 def _fold_lanes(plan, start, stop, scratch, dW):
     """dW = Σ pairs of lanes, from panels of features to one column a class."""
-    c, panel = plan.n_classes, panel_items(scratch.itemsize)
+    c, panel = plan.n_classes, plan.panel
     if plan.n_columns < c:
         at, n = plan.gradient_at + place_of(plan, 0, start), min(TASK_FEATURES, plan.width - start) * plan.n_columns
         _add_lanes(plan, at, n, scratch)

@@ -44,7 +44,8 @@ def choose(plan, W, scratch):
 @helper
 def pivot_of(plan, scratch):
     """The pivot, once it has been chosen; some class in a call that is interrupted before, whose results are lost."""
-    return min(max(np.int64(scratch[plan.pivot_at]), 0), plan.n_columns)
+    pivot = np.int64(scratch[plan.pivot_at])
+    return pivot if 0 <= pivot <= plan.n_columns else 0
 
 
 @helper

@@ -21,7 +21,7 @@ def address_of(kernel: Kernel, signature: tuple[Any, ...]) -> int:
     """The address of `kernel` compiled for arguments of these numba types; 0 where nothing is compiled."""
     if config.DISABLE_JIT:
         return 0
-    compiled = _compiled(kernel.serial, signature)
+    compiled = _compiled(kernel.addressed, signature)
     return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
 
 

@@ -21,7 +21,6 @@ from typing import Any
 
 import numba
 from numba import typeof, types
-from numba.core import config
 
 from . import helpers, pointers, posts
 from .counts import ALL_DONE
@@ -43,10 +42,13 @@ def run(
     signal handler raises, ends a call of `LONG_FLOPS` or more; what it has written is worth nothing then. What is
     `alive` stays so until every helper is done with the call.
     """
-    if n_flops >= LONG_FLOPS and _can_be_interrupted():
-        _watch(_entry(kernel, key, arguments), n_members, arguments, alive)
-    elif n_members == 1 or config.BOUNDSCHECK:  # there, an IndexError has to reach the caller
+    if not pointers.by_address():  # there, an IndexError has to reach the caller
         _entry(kernel, key, arguments)(*arguments)
+    elif n_flops >= LONG_FLOPS and threading.current_thread() is threading.main_thread():  # the one that is interrupted
+        _watch(*(_single.get((kernel, key)) or _call(kernel, key, arguments)), n_members, arguments, alive)
+    elif n_members == 1:
+        call, address = _single.get((kernel, key)) or _call(kernel, key, arguments)
+        call(address, arguments)
     else:
         call, share, address = _shared.get((kernel, key)) or _share(kernel, key, arguments)
         team, n_helpers = helpers.team(), n_members - 1
@@ -54,12 +56,7 @@ def run(
         call(n_helpers, team.address, n_hired, share, address, arguments)
 
 
-def _can_be_interrupted() -> bool:
-    """Whether signals come to this thread, and a kernel would keep it from seeing them."""
-    return threading.current_thread() is threading.main_thread() and not (config.DISABLE_JIT or config.BOUNDSCHECK)
-
-
-def _watch(entry: Any, n_members: int, arguments: tuple[Any, ...], alive: Any) -> None:
+def _watch(call: Any, address: int, n_members: int, arguments: tuple[Any, ...], alive: Any) -> None:
     """Have helpers do everything, and wait for them; stop them if something is raised meanwhile.
 
     Who comes back finds everything done, so the first to come is enough. A helper that others keep busy comes late and
@@ -71,7 +68,7 @@ def _watch(entry: Any, n_members: int, arguments: tuple[Any, ...], alive: Any) -
     def work(arguments: tuple[Any, ...], alive: Any) -> None:
         begun.append(None)
         try:
-            entry(arguments[0], next(numbers), *arguments[2:])
+            call(address, (arguments[0], next(numbers), *arguments[2:]))
         finally:
             finished.append(None)
             bell.put(None)
@@ -79,7 +76,7 @@ def _watch(entry: Any, n_members: int, arguments: tuple[Any, ...], alive: Any) -
     team = helpers.team()
     team.hire(n_members)
     if team.n_helpers == 0:  # no threads to be had
-        entry(*arguments)
+        call(address, arguments)
         return
     try:
         team.call(n_members, work, (arguments, alive))
@@ -109,7 +106,14 @@ def _together(n_helpers, places, n_places, share, body, arguments):
     pointers.call_shared(n_helpers, places, n_places, share, body, arguments)
 
 
+@Kernel
+def _alone(body, arguments):
+    """Call the function at `body` on this thread."""
+    pointers.call(body, arguments)
+
+
 _shared: dict[tuple[Kernel, Hashable], tuple[Any, int, int]] = {}
+_single: dict[tuple[Kernel, Hashable], tuple[Any, int]] = {}
 _entries: dict[tuple[Kernel, Hashable], Any] = {}
 
 
@@ -120,8 +124,14 @@ def _share(kernel: Kernel, key: Hashable, arguments: tuple[Any, ...]) -> tuple[A
     return _shared.setdefault((kernel, key), found)
 
 
+def _call(kernel: Kernel, key: Hashable, arguments: tuple[Any, ...]) -> tuple[Any, int]:
+    """What Python calls to run `kernel` on its own thread, and what that has to be told of it."""
+    call = pointers.entry_of(_alone, _type((0, arguments)).types)
+    return _single.setdefault((kernel, key), (call, pointers.address_of(kernel, _type(arguments).types)))
+
+
 def _entry(kernel: Kernel, key: Hashable, arguments: tuple[Any, ...]) -> Any:
-    """What Python calls to run `kernel`, compiled for arguments like these."""
+    """What Python calls to run `kernel` where nothing is called by its address."""
     found = _entries.get((kernel, key))
     if found is None:
         found = _entries[kernel, key] = pointers.entry_of(kernel, _type(arguments).types)
