@@ -62,7 +62,7 @@ def overload(function: Callable[..., Any], options: dict[str, Any] = PART, **mor
 
 
 class Kernel:
-    """A function that is compiled on first use, in either of three ways from the same source.
+    """A function that is compiled on first use, in any of three ways from the same source.
 
     Attributes
     ----------
