@@ -38,7 +38,7 @@ class Cut(NamedTuple):
     # fetched ahead of its use must not be pushed out again. But fewer than 16 rows are not worth what is done for each
     # block.
     block_bytes: int = 256 << 10
-    lane_rows: int = 60  # 500 samples are eight lanes: a core that others keep busy does fewer of them
+    lane_rows: int = 64
     large_lane_rows: int = LARGE_LANE_ROWS
     lanes_bytes: int = 32 << 20  # all gradients together stay below that,
     few_lanes: int = 1  # but for so many
