@@ -8,7 +8,6 @@ import pytest
 from jitloss import svm_loss
 from jitloss.losses import LOSSES as TABLE
 from jitloss_kernels import fused, narrow, narrow_plan, short, threads, wide, wide_plan
-from jitloss_kernels.pointers import by_address
 from jitloss_kernels.shapes import TALLEST, panel_items
 from problems import (
     DTYPES,
@@ -191,6 +190,7 @@ def test_one_compiled_signature_for_a_loss_dtype_and_kind_of_input():
     """Options, wrt and shapes are run-time values."""
     check_in_fresh_process(
         """
+        from jitloss_kernels import pointers
         from test_fused import *
         for shape in SHAPES.values():
             W, X, y = make(shape, "float32")
@@ -199,7 +199,7 @@ def test_one_compiled_signature_for_a_loss_dtype_and_kind_of_input():
             svm_loss(W, X, y)
             W.flags.writeable = X.flags.writeable = False
             svm_loss(W, X, y)
-        way = "addressed" if by_address() else "serial"
+        way = "addressed" if pointers.by_address() else "serial"
         for kernel in (narrow.run, wide.run, short.run):
             assert len(getattr(kernel, way).signatures) == 1, getattr(kernel, way).signatures
         W, X, y = make(SHAPES["narrow"], "float32")
