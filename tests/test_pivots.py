@@ -145,7 +145,7 @@ def test_nan_without_weight_stays_unseen(loss):
 
 
 def test_where_there_is_a_pivot():
-    """Many rows, float64, classes that make up one tile, a row of W no longer than a panel; never in a net's layer."""
+    """Many rows, float64, classes that make up one tile; never in a net's layer."""
     for n_rows, n_classes, item_bytes, spared in (
         (64, 6, 8, 1), (63, 6, 8, 0), (64, 5, 8, 0), (64, 6, 4, 0), (64, TALLEST + 1, 8, 1), (64, TALLEST + 2, 8, 0)
     ):  # fmt: skip

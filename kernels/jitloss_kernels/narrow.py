@@ -30,6 +30,7 @@ from .panels import fold, join, pack, place_of
 from .pivots import choose, exchange
 from .rows import SAMPLES
 from .rows import rows as rows_of_strip
+from .shapes import TALLEST
 from .tiles import DOT_ROWS, converting_dot_tile, dot_tile, outer_tile
 
 
@@ -260,8 +261,8 @@ def _is_to_be_missed(x, at, n_features, options, y, sample):
 def _inputs(plan, first, n, scratch, s0, w0, dX):
     """dX = dscores Wᵀ of a block."""
     rows, d, panel = plan.block_rows, plan.n_features, plan.panel
-    for i in range(0, n, plan.tile):
-        height = min(plan.tile, n - i)
+    for i in range(0, n, TALLEST):
+        height = min(TALLEST, n - i)
         for begin in range(0, d, plan.segment):
             length = min(plan.segment, d - begin)
             for j in range(0, plan.n_columns, plan.group):

@@ -58,7 +58,6 @@ class Plan(NamedTuple):
     chunk: int  # features of a step of the score stage
     segment: int  # features of all groups of classes, before others are looked at
     group: int  # classes of a tile, all groups about the same
-    tile: int  # rows of a tile
     panel: int  # columns of a tile
     width: int  # features in whole panels: W and dW have so many for each class
     copy_row: int  # length of a row of a copied block
@@ -141,7 +140,6 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
         chunk=chunk,
         segment=min(chunk * n_segment_chunks, width) if n_columns > group else width,
         group=group,
-        tile=TALLEST,
         panel=panel,
         width=width,
         copy_row=copy_row,
@@ -184,4 +182,4 @@ def n_counts(plan):
 
 def most_threads(plan):
     """How many threads have something to do."""
-    return plan.n_lanes if plan.n_lanes > 1 or plan.n_rows > plan.tile else plan.n_ranges
+    return plan.n_lanes if plan.n_lanes > 1 or plan.n_rows > TALLEST else plan.n_ranges

@@ -53,10 +53,17 @@ class _Rows:
         """Vector v from column k on, of each row."""
         column = self.builder.add(k, INDEX(v * self.vectors.length))
         loaded = [self.vectors.load(self.builder.gep(row, [column]), mask) for row in self.at]
-        is_on_new_line = v * self.vectors.length * self.vectors.item_bytes % CACHE_LINE == 0
-        for row in self.far if is_on_new_line else ():
-            self.vectors.prefetch(self.builder.gep(row, [column]), L2)
+        self._fetch(column, v)
         return loaded
+
+    def _fetch(self, column, v):
+        """Fetch the lines that begin in vector v of a panel, which begins at that column, of what comes later."""
+        size = item_bytes(self.element)
+        n_bytes = self.vectors.length * size
+        for line in range(-v * n_bytes % CACHE_LINE, n_bytes, CACHE_LINE):
+            place = self.builder.add(column, INDEX(line // size))
+            for row in self.far:
+                self.vectors.prefetch(self.builder.gep(row, [place]), L2)
 
 
 class _ConvertedRows(_Rows):
@@ -79,11 +86,7 @@ class _ConvertedRows(_Rows):
         loaded = [self.vectors.load_converted(builder.gep(row, [column]), self.element, mask) for row in self.at]
         for value, row in zip(loaded, self.copies, strict=True):
             self.vectors.store(value, builder.gep(row, [column]), mask)
-        n_bytes = self.vectors.length * item_bytes(self.element)  # a line each, of a panel that is longer than one
-        for line in range(-v * n_bytes % CACHE_LINE, n_bytes, CACHE_LINE):
-            place = builder.add(column, INDEX(line // item_bytes(self.element)))
-            for row in self.far:
-                self.vectors.prefetch(builder.gep(row, [place]), L2)
+        self._fetch(column, v)
         return loaded
 
 

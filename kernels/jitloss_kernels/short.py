@@ -14,6 +14,7 @@ from .narrow import losses
 from .options import weightless
 from .regulariser import regularise
 from .runs import run_dot_tile, run_outer_tile
+from .shapes import TALLEST
 from .short_plan import CHUNK, opened
 from .tiles import outer_tile
 
@@ -94,8 +95,8 @@ def gradients(plan, W, x, x0, x_row, scratch, dW, dX):
         for k in range(0, d, panel):
             columns = min(panel, d - k)
             transpose_tile(plan.transpose_tile, W, k * c, c, columns, c, scratch, plan.weights_at, panel, True)
-            for i in range(0, n, plan.tile):
+            for i in range(0, n, TALLEST):
                 outer_tile(
-                    plan.outer_tile, min(plan.tile, n - i), scratch, plan.rows_at + i * plan.row, plan.row, 1,
+                    plan.outer_tile, min(TALLEST, n - i), scratch, plan.rows_at + i * plan.row, plan.row, 1,
                     scratch, plan.weights_at, panel, 0, c, dX, i * d + k, d, 0, columns, True, 0,
                 )  # fmt: skip

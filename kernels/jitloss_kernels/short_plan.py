@@ -34,7 +34,6 @@ class Plan(NamedTuple):
     weights_at: int  # a panel of W, one row a class
     copy_at: int
     copy_row: int
-    tile: int
     want_w: bool
     want_b: bool
     want_x: bool
@@ -77,7 +76,6 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt):
         weights_at=weights_at,
         copy_at=weights_at + n_classes * panel,
         copy_row=row_items(n_features, item_bytes),
-        tile=TALLEST,
         want_w="W" in wrt,
         want_b="b" in wrt,
         want_x=want_x,

@@ -32,7 +32,7 @@ from .records import opener, record
 from .rows import SAMPLES
 from .rows import rows as rows_of_strip
 from .rows import tag as tag_of
-from .shapes import even_height, heights, item_name
+from .shapes import TALLEST, even_height, heights, item_name
 from .tiles import dot_tile, outer_tile
 
 # W1 and dW1 are large: a block has more rows than fit into L2, so that they are walked through less often.
@@ -68,7 +68,7 @@ def plan(n_rows, n_features, n_hidden, n_outputs, item_bytes, reading, trains):
     scores_at = first.lane_items
     packed_at = scores_at + whole_lines(n_outputs * first.block_rows + 2 * first.panel, item_bytes)
     slopes_at = packed_at + (n_outputs * first.block_rows if trains else 0)
-    gradient_at = slopes_at + (first.tile * first.block_rows if trains else 0)
+    gradient_at = slopes_at + (TALLEST * first.block_rows if trains else 0)
     lane_items = whole_lines(gradient_at + (n_hidden * n_outputs if trains else 0), item_bytes)
     lane_sums = whole_lines(4 * first.panel + n_hidden + n_outputs + 1, 8)
     group = even_height(n_outputs)
@@ -76,7 +76,7 @@ def plan(n_rows, n_features, n_hidden, n_outputs, item_bytes, reading, trains):
     # The second layer has other heights; they go to the same tables.
     products.dot.table(item, heights=heights(n_outputs, group) if trains else ())
     products.outer.table(item, heights=heights(n_outputs, group))
-    products.outer.table(item, heights=heights(n_hidden, first.tile) if trains else ())
+    products.outer.table(item, heights=heights(n_hidden, TALLEST) if trains else ())
     return Plan(
         first=first._replace(
             lane_items=lane_items,
@@ -235,8 +235,8 @@ def backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0):
     for j in range(c):
         sums[db + n_hidden + j] += _sum(scratch, at + j * block, n)
     _weights_gradient(plan, n, scratch, s0)
-    for h in range(0, n_hidden, first.tile):  # dhidden = W2 dscores where the unit is not 0
-        height, slopes = min(first.tile, n_hidden - h), s0 + plan.slopes_at
+    for h in range(0, n_hidden, TALLEST):  # dhidden = W2 dscores where the unit is not 0
+        height, slopes = min(TALLEST, n_hidden - h), s0 + plan.slopes_at
         outer_tile(
             first.outer_tile, height, W2, h * c, c, 1, scratch, at, block, first.panel, c,
             scratch, slopes, block, first.panel, n, True, 0,

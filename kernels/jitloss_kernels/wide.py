@@ -27,6 +27,7 @@ from .options import weightless
 from .regulariser import regularise
 from .rows import CLASSES
 from .rows import rows as rows_of_strip
+from .shapes import TALLEST
 from .tiles import outer_tile
 from .wide_plan import COPY, GRADIENTS, N_STAGES, ROWS, SCORES, TASK_FEATURES, TASK_ROWS, opened
 
@@ -118,7 +119,7 @@ def scores(task, plan, x, x0, x_row, n, W, bias, scratch, buffer):
             row, left = scratch[at : at + plan.panel], columns - p * plan.panel
             for v in range(len(row)):
                 row[v] = (bias[j + p * plan.panel + v] if len(bias) > 0 else 0) if v < left else -np.inf
-    n_tiles = _parts(stop - start, plan.tile)
+    n_tiles = _parts(stop - start, TALLEST)
     for k in range(0, plan.n_features, plan.chunk):
         length = min(plan.chunk, plan.n_features - k)
         if plan.packs:
@@ -175,7 +176,7 @@ def gradient(task, plan, x, x0, x_row, y, first, n, options, fresh, scratch, sum
     )
     if plan.want_w:
         copies = plan.packs or plan.n_groups > 1 or not options.plain  # else each number is used once
-        n_tiles = _parts(stop - start, plan.tile)
+        n_tiles = _parts(stop - start, TALLEST)
         for t in range(n_tiles if copies else 0):  # X, a tile's features side by side
             k = start + t * (stop - start) // n_tiles
             height = start + (t + 1) * (stop - start) // n_tiles - k
@@ -223,7 +224,7 @@ def inputs(task, plan, first, n, W, scratch, buffer, dX):
     c, d = plan.n_classes, plan.n_features
     part_start = task * plan.part_features
     part_stop = min(part_start + plan.part_features, d)
-    n_tiles = _parts(n, plan.tile)
+    n_tiles = _parts(n, TALLEST)
     for start in range(part_start, part_stop, plan.group):
         columns = min(plan.group, part_stop - start)
         for p in range(plan.n_panels):

@@ -51,7 +51,6 @@ class Plan(NamedTuple):
     part_rows: int  # rows that a task scores
     part_features: int  # features and classes that a task differentiates
     part_classes: int
-    tile: int
     packs: bool
     width: int  # length of a row of a copied block
     copy_at: int
@@ -117,7 +116,6 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt):
         part_rows=_share(block_rows, n_groups, 12, least_rows),
         part_features=part_features,
         part_classes=-(-n_groups // class_parts) * group,
-        tile=TALLEST,
         packs=not few,
         width=width,
         copy_at=copy_at,

@@ -45,12 +45,12 @@ def run(
     if not pointers.by_address():  # there, an IndexError has to reach the caller
         _entry(kernel, key, arguments)(*arguments)
     elif n_flops >= LONG_FLOPS and threading.current_thread() is threading.main_thread():  # the one that is interrupted
-        _watch(*(_single.get((kernel, key)) or _call(kernel, key, arguments)), n_members, arguments, alive)
+        _watch(*_call(kernel, key, arguments), n_members, arguments, alive)
     elif n_members == 1:
-        call, address = _single.get((kernel, key)) or _call(kernel, key, arguments)
+        call, address = _call(kernel, key, arguments)
         call(address, arguments)
     else:
-        call, share, address = _shared.get((kernel, key)) or _share(kernel, key, arguments)
+        call, share, address = _share(kernel, key, arguments)
         team, n_helpers = helpers.team(), n_members - 1
         n_hired = team.wake(n_helpers)
         call(n_helpers, team.address, n_hired, share, address, arguments)
@@ -119,15 +119,21 @@ _entries: dict[tuple[Kernel, Hashable], Any] = {}
 
 def _share(kernel: Kernel, key: Hashable, arguments: tuple[Any, ...]) -> tuple[Any, int, int]:
     """What Python calls to run `kernel` together with helpers, and what that has to be told of it."""
-    call = pointers.entry_of(_together, _type((0, 0, 0, 0, 0, arguments)).types)
-    found = call, posts.share_address(), pointers.address_of(kernel, _type(arguments).types)
-    return _shared.setdefault((kernel, key), found)
+    found = _shared.get((kernel, key))
+    if found is None:
+        call = pointers.entry_of(_together, _type((0, 0, 0, 0, 0, arguments)).types)
+        found = call, posts.share_address(), pointers.address_of(kernel, _type(arguments).types)
+        _shared[kernel, key] = found
+    return found
 
 
 def _call(kernel: Kernel, key: Hashable, arguments: tuple[Any, ...]) -> tuple[Any, int]:
     """What Python calls to run `kernel` on its own thread, and what that has to be told of it."""
-    call = pointers.entry_of(_alone, _type((0, arguments)).types)
-    return _single.setdefault((kernel, key), (call, pointers.address_of(kernel, _type(arguments).types)))
+    found = _single.get((kernel, key))
+    if found is None:
+        call = pointers.entry_of(_alone, _type((0, arguments)).types)
+        found = _single[kernel, key] = call, pointers.address_of(kernel, _type(arguments).types)
+    return found
 
 
 def _entry(kernel: Kernel, key: Hashable, arguments: tuple[Any, ...]) -> Any:
