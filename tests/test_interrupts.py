@@ -186,6 +186,7 @@ def test_an_interrupt_waits_until_code_is_compiled(implementation, tmp_path):
         import numpy as np
         import jitloss
         from numba.core.codegen import CPUCodeLibrary
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs in the background ignores it
         problem = np.ones((3, 2)), np.ones((4, 3)), np.zeros(4, int)
         finalize, finished, raised = CPUCodeLibrary.finalize, [0, 0], []
         def interrupted(library):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import narrow, narrow_plan, short, short_plan, wide, wide_plan, workers
+from . import narrow, narrow_block, narrow_plan, short, short_plan, wide, wide_plan, workers
 from .blocks import handed, reading_of, shape_of
 from .jit import Kernel
 from .memory import SHARED, Pool
@@ -155,6 +155,8 @@ def setup(
     kernel, way = way_of(n_rows, n_features, n_classes, dtype.itemsize)
     how = {"cut": narrow_plan.Cut(may_pivot=may_pivot)} if way is narrow_plan else {}
     plan = way.plan(n_rows, n_features, n_classes, dtype.itemsize, reading_of(x_shape, x_dtype, dtype), wrt, **how)
+    if way is narrow_plan and "X" in wrt:
+        plan = plan._replace(inputs_code=narrow_block.inputs_address(dtype))
     tag, recorded = tag_of(loss), record(plan)
     return Setup(
         kernel=kernel,

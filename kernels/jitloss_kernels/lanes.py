@@ -135,27 +135,7 @@ def one_lane(lane, begin, end, loss, Wt, X, y, scale, scores, chunks, partials, 
     losses[lane] = total
 
 
-def run_lane(address, lane, begin, end, loss, Wt, X, y, scale, scores, chunks, partials, losses, dX):
-    """Run ``one_lane``; compiled, the one at the address."""
-    one_lane.python(lane, begin, end, loss, Wt, X, y, scale, scores, chunks, partials, losses, dX)
-
-
-@overload(run_lane)
-def _run_lane_compiled(address, lane, begin, end, loss, Wt, X, y, scale, scores, chunks, partials, losses, dX):
-    if pointers.by_address():
-
-        def through_pointer(address, lane, begin, end, loss, Wt, X, y, scale, scores, chunks, partials, losses, dX):
-            pointers.call(address, (lane, begin, end, loss, Wt, X, y, scale, scores, chunks, partials, losses, dX))
-
-        return through_pointer
-    inner = helper(one_lane.python)
-
-    def directly(address, lane, begin, end, loss, Wt, X, y, scale, scores, chunks, partials, losses, dX):
-        inner(lane, begin, end, loss, Wt, X, y, scale, scores, chunks, partials, losses, dX)
-
-    return directly  # so that an IndexError reaches the caller
-
-
+run_lane = pointers.outlined(one_lane)
 _addresses: dict[tuple[Any, ...], int] = {}
 
 

@@ -84,6 +84,7 @@ class Plan(NamedTuple):
     difference_tile: int
     completion_tile: int
     exchange_tile: int
+    inputs_code: int = 0  # the address of ``narrow_block.inputs``, for who wants dX
 
 
 opened = opener(Plan)

@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils, config
 from numba.extending import intrinsic
 
-from .jit import Kernel, overload
+from .jit import Kernel, helper, overload
 
 
 def address_of(kernel: Kernel, signature: tuple[Any, ...]) -> int:
@@ -33,6 +33,22 @@ def entry_of(kernel: Kernel, signature: tuple[Any, ...]) -> Callable[..., Any]:
     if config.DISABLE_JIT:
         return kernel.serial
     return cast(Callable[..., Any], _compiled(kernel.serial, signature).entry_point)
+
+
+def outlined(kernel: Kernel) -> Callable[..., None]:
+    """What kernels call to run `kernel`, at the address that comes before its arguments."""
+
+    def run(address, *arguments):
+        kernel.python(*arguments)
+
+    @overload(run)
+    def _run_compiled(address, *arguments):
+        if by_address():
+            return lambda address, *arguments: call(address, arguments)
+        inner = helper(kernel.python)
+        return lambda address, *arguments: inner(*arguments)  # so that an IndexError reaches the caller
+
+    return run
 
 
 def _compiled(dispatcher: Any, signature: tuple[Any, ...]) -> Any:

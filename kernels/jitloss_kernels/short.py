@@ -10,7 +10,7 @@ from .blocks import is_copied, read, where
 from .jit import Kernel, helper, merged
 from .memory import RESULTS
 from .moves import transpose_tile
-from .narrow import losses
+from .narrow_block import losses
 from .options import weightless
 from .regulariser import regularise
 from .runs import run_dot_tile, run_outer_tile
