@@ -11,8 +11,23 @@ FUNCTIONS = {"softmax": softmax_loss, "weston_watkins": svm_loss}
 SHAPES = [(32, 64, 10), (1, 1, 2), (7, 300, 3), (300, 20, 8), (90, 7, 40), (3, 9, 1)]
 
 
-def plainly(form, W, X, y, reg=0.3, reg_scale=1.0, n_threads=None, implementation="auto"):
-    return plain.evaluate(form, W, X, y, reg, reg_scale, n_threads, implementation)
+def plainly(
+    form, W, X, y, reg=0.3, reg_scale=1.0, n_threads=None, implementation="auto",
+    bias=None, sample_weight=None, ignore_index=None,
+):  # fmt: skip
+    return plain.evaluate(form, W, X, y, bias, sample_weight, ignore_index, reg, reg_scale, n_threads, implementation)
+
+
+def more(shape, dtype):
+    """What else a plain call may have, some of it and all of it."""
+    (n, _, c), random = shape, np.random.default_rng(7)
+    weights, bias = random.random(n).astype(dtype), random.standard_normal(c).astype(dtype)
+    weights[n // 2] = 0
+    return [
+        {"bias": bias}, {"sample_weight": weights}, {"ignore_index": c // 2}, {"ignore_index": 99},
+        {"sample_weight": weights.astype(np.float64)[::-1], "bias": bias[::-1].copy()},
+        {"bias": bias, "sample_weight": weights + 1, "ignore_index": c - 1},
+    ]  # fmt: skip
 
 
 @pytest.fixture
@@ -30,6 +45,11 @@ def test_the_bits_of_the_long_way(form, dtype, shape):
     loss, dW = plainly(form, W, X, y)
     assert type(loss) is float
     assert_same_bits((loss, dW), FUNCTIONS[form](W, X, y, 0.3, reg_scale=1.0, wrt="W"))
+    for asked in more(shape, dtype) if min(shape[0], shape[2]) > 1 else ():
+        wrt = ("W", "b") if "bias" in asked else "W"
+        found = plainly(form, W, X, y, **asked)
+        assert type(found[0]) is float
+        assert_same_bits(found, FUNCTIONS[form](W, X, y, 0.3, reg_scale=1.0, wrt=wrt, **asked))
 
 
 @pytest.mark.parametrize("form", FUNCTIONS)
@@ -41,6 +61,7 @@ def test_the_usual_call_is_plain(form, no_long_way):
     assert_same_bits(function(W, X, y, 0.0, implementation="fused"), found)
     assert_same_bits(function(W=W, X=X, y=y, reg=0.0), found)
     assert_same_bits(function(W, X, y, n_threads=1), found)
+    assert len(function(W, X, y, 0.0, bias=np.ones(4), sample_weight=np.ones(30), ignore_index=2)) == 3
     for array in (W, X, y):
         array.flags.writeable = False
     assert_same_bits(function(W, X, y), found)
@@ -52,16 +73,16 @@ def test_what_is_asked_for_is_seen(monkeypatch):
     monkeypatch.setattr(plain, "evaluate", lambda form, *_: seen.append(form))
     W, X, y = make((30, 20, 4))
     asked = [
-        {"margin": 2.0}, {"power": 2}, {"multiclass": "crammer_singer"}, {"sample_weight": np.ones(30)},
-        {"class_weight": np.ones(4)}, {"class_weight": {}}, {"ignore_index": -1}, {"reduction": "sum"},
+        {"margin": 2.0}, {"power": 2}, {"multiclass": "crammer_singer"}, {"class_weight": np.ones(4)},
+        {"class_weight": {}}, {"reduction": "sum"}, {"reduction": "none", "sample_weight": np.ones(30)},
     ]  # fmt: skip
-    for more in asked:
-        svm_loss(W, X, y, **more)
+    for options in asked:
+        svm_loss(W, X, y, **options)
     softmax_loss(W, X, y, label_smoothing=0.1)
     assert seen == [None] * (len(asked) + 1)
     seen.clear()
-    for more in ({"bias": np.ones(4)}, {"wrt": "X"}, {"wrt": ()}, {"out": np.empty((20, 4))}):
-        svm_loss(W, X, y, **more)
+    for options in ({"wrt": "X"}, {"wrt": ()}, {"out": np.empty((20, 4))}):
+        svm_loss(W, X, y, **options)
     assert seen == []
 
 
@@ -106,6 +127,30 @@ NOT_PLAIN = not_plain()
 def test_arrays_that_are_not_plain(name):
     """Right or wrong, they are left to those who look closely."""
     assert plainly("softmax", *NOT_PLAIN[name]) is None
+
+
+ODD = {
+    "bias": [[1.0] * 4, np.ones(3), np.ones((1, 4)), np.ones(4, np.float32), np.ones(4, int), 1.0, np.ones(8)[::2]],
+    "sample_weight": [
+        [1.0] * 30, np.ones(29), np.ones((30, 1)), np.ones(30, int), np.zeros(30), np.full(30, 1e-300), 1.0,
+        np.full(30, 1e300), *(np.where(np.arange(30) == 7, value, 1.0) for value in (-1, np.nan, np.inf, -np.inf)),
+    ],
+    "ignore_index": [True, 1.0, np.int64(1), "1"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in ODD.items() for value in values])
+def test_what_else_is_not_plain(name, value):
+    """Right or wrong, it is left to those who look closely."""
+    assert plainly("softmax", *make((30, 20, 4)), **{name: value}) is None
+
+
+def test_labels_that_are_all_ignored_are_not_plain():
+    """Their weights have no sum to divide by; nor may a wrong label hide behind others that are ignored."""
+    W, X, y = make((30, 20, 4))
+    assert plainly("softmax", W, X, np.full(30, 7), ignore_index=7) is None
+    y[3], y[4] = 7, 8
+    assert plainly("softmax", W, X, y, ignore_index=7) is None
 
 
 @pytest.mark.parametrize("reg", [-1.0, np.nan, np.inf, 0, True, np.float64(0.1), "1", None])

@@ -69,6 +69,10 @@ class Side:
                 raise BrokenError(f"{self.name}: {inside} is not the file of commit {self.commit[:10]}")
 
 
+# Python 3.11.0 to 3.11.3 know no filters; what git packs holds nothing that one would refuse.
+_CAREFULLY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+
+
 def install(name: str, revision: str, repository: Path, folder: Path) -> Side:
     """Build the wheel of a revision from nothing but what git has of it, and install it below `folder`."""
     commit = git(repository, "rev-parse", "--verify", f"{revision}^{{commit}}").strip()
@@ -77,7 +81,7 @@ def install(name: str, revision: str, repository: Path, folder: Path) -> Side:
     source, wheels, target = (place / part for part in ("source", "wheels", "site"))
     archive = subprocess.run(["git", "-C", str(repository), "archive", commit], capture_output=True, check=True).stdout
     with tarfile.open(fileobj=BytesIO(archive)) as packed:
-        packed.extractall(source, filter="data")
+        packed.extractall(source, **_CAREFULLY)
     _pip("wheel", "--no-deps", "--wheel-dir", str(wheels), str(source), what=f"the wheel of {revision}")
     wheel = next(wheels.glob("*.whl"))
     _pip("install", "--no-deps", "--target", str(target), str(wheel), what=f"the installation of {revision}")

@@ -86,7 +86,7 @@ def make(
         base_sum = float(smoothing / n_classes * per_class.sum())
     arrays = (hits, base, weights, losses)
     if by_address:
-        places: list[Place] = [0 if a is None else a.ctypes.data for a in arrays]
+        places: list[Place] = [0 if a is None else a.__array_interface__["data"][0] for a in arrays]
     else:
         kinds = ("d", dtype.char, "d", dtype.char)
         places = [_NOTHING[kind] if a is None else a for a, kind in zip(arrays, kinds, strict=True)]

@@ -236,9 +236,11 @@ def _evaluate(
     implementation: str,
 ) -> tuple[Any, ...]:
     loss = LOSSES[name]
-    if bias is None and wrt is None and out is None:
-        form = checks.form_of_nothing(asked, loss.forms)
-        found = plain.evaluate(form, W, X, y, reg, reg_scale, n_threads, implementation)
+    if wrt is None and out is None:
+        form = checks.default_form(asked, loss.forms)
+        found = plain.evaluate(
+            form, W, X, y, bias, asked.sample_weight, asked.ignore_index, reg, reg_scale, n_threads, implementation
+        )
         if found is not None:
             return found
     problem = checks.problem(W, X, y, reg, bias, asked, loss.forms, reg_scale, wrt, out, n_threads)

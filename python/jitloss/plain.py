@@ -1,4 +1,4 @@
-"""The plain call, as training loops make it: W, X and y as NumPy has them most often, and nothing asked for.
+"""The plain call, as training loops make it: arrays as NumPy has them most often, and nothing unusual asked for.
 
 After a call that has driven X through the caches, every step of Python takes some microseconds, for all that it needs
 comes from memory. So what follows from shapes and dtypes is looked up at once here. This is an abridgement of
@@ -13,8 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .checks.arrays import FLOATS, largest_bits
+from .checks.options import LARGE
 
 _INT64 = np.dtype(np.int64)
+# Of weights that add up to less the reciprocal could be infinite; if it is to be looked into, then not here.
+_SMALL_SUM = 1e-290
 
 
 class Routine(NamedTuple):
@@ -22,43 +25,107 @@ class Routine(NamedTuple):
 
     fused: Any  # the engine, which is imported with the first call
     task: Any
-    options: Any
-    arrays: tuple[np.ndarray | None, ...]
+    options: Any  # without weights
+    shape: tuple[int, int, int]  # (N, D, C)
     nothing: np.ndarray
 
 
 def evaluate(
-    form: str | None, W: Any, X: Any, y: Any, reg: Any, reg_scale: Any, n_threads: Any, implementation: Any
-) -> tuple[float, np.ndarray] | None:
-    """The loss and dW by the fused engine; None, and nothing done, where this is no plain call, or `form` is None."""
-    if not (type(W) is type(X) is type(y) is np.ndarray and type(reg) is type(reg_scale) is float):
-        return None
-    if n_threads is not None and not (type(n_threads) is int and n_threads >= 1):
-        return None
-    if form is None or type(implementation) is not str or implementation not in ("auto", "fused"):
+    form: str | None,
+    W: Any,
+    X: Any,
+    y: Any,
+    bias: Any,
+    sample_weight: Any,
+    ignore_index: Any,
+    reg: Any,
+    reg_scale: Any,
+    n_threads: Any,
+    implementation: Any,
+) -> tuple[Any, ...] | None:
+    """The loss, dW and, with a bias, db, by the fused engine; None where this is no plain call, or `form` is None."""
+    if form is None or not _are_plain(W, X, y, reg, reg_scale, n_threads, implementation):
         return None
     dtype, decay = W.dtype, reg_scale * reg
-    if not (X.dtype is dtype and y.dtype is _INT64 and reg >= 0.0 and reg_scale >= 0.0 and decay < np.inf):
+    routine = _routine(form, dtype, X.shape, W.shape, y.shape, bias is not None)
+    if routine is None or not decay < np.inf:
         return None
-    routine = _routine(form, dtype, X.shape, W.shape, y.shape)
-    w, x = W.flags, X.flags
-    if routine is None or not (w.c_contiguous and w.aligned and x.c_contiguous and x.aligned):
+    fused, task, options, shape, nothing = routine
+    if bias is not None and not _is_plain_bias(bias, dtype, shape[2]):
         return None
     own = np.array(y)  # what is checked here cannot be changed by another thread before it is used
-    if largest_bits(own) >= W.shape[1]:  # a negative label is a huge one
+    total_weight, arrays = float(shape[0]), ()
+    if sample_weight is not None or ignore_index is not None:
+        weights = _weights(own, sample_weight, ignore_index)
+        total_weight = 0.0 if weights is None else np.add.reduce(weights).item()
+        if total_weight < _SMALL_SUM:
+            return None
+        options, arrays = fused.options_of(form, dtype, shape, 1 / total_weight, 1.0, 1, 0.0, None, weights)
+    if largest_bits(own) >= shape[2]:  # a negative label is a huge one
         return None
-    fused, task, options, arrays, nothing = routine
     dW = np.empty(W.shape, dtype)
+    db = nothing if bias is None else np.empty(shape[2], dtype)
     total, penalty = fused.solve(
-        task, W.reshape(-1), X.reshape(-1), own, nothing, options, arrays, decay,
-        dW.reshape(-1), nothing, nothing, n_threads,
+        task, W.reshape(-1), X.reshape(-1), own, nothing if bias is None else bias, options, arrays, decay,
+        dW.reshape(-1), db, nothing, n_threads,
     )  # fmt: skip
-    return None if fused.is_to_be_redone(task, total) else (total / len(own) + penalty, dW)
+    if fused.is_to_be_redone(task, total):
+        return None
+    loss = total / total_weight + penalty
+    return (loss, dW) if bias is None else (loss, dW, db)
+
+
+def _are_plain(W: Any, X: Any, y: Any, reg: Any, reg_scale: Any, n_threads: Any, implementation: Any) -> bool:
+    """Whether all these are of the usual kinds, each on its own."""
+    if not (type(W) is type(X) is type(y) is np.ndarray and type(reg) is type(reg_scale) is float):
+        return False
+    if n_threads is not None and not (type(n_threads) is int and n_threads >= 1):
+        return False
+    if type(implementation) is not str or implementation not in ("auto", "fused"):
+        return False
+    if not (X.dtype is W.dtype and y.dtype is _INT64 and reg >= 0.0 and reg_scale >= 0.0):
+        return False
+    return _lies_flat(W) and _lies_flat(X)
+
+
+def _is_plain_bias(bias: Any, dtype: np.dtype[Any], n_classes: int) -> bool:
+    return type(bias) is np.ndarray and bias.dtype is dtype and bias.shape == (n_classes,) and _lies_flat(bias)
+
+
+def _lies_flat(array: np.ndarray) -> bool:
+    """Whether a kernel can read it as it lies."""
+    flags = array.flags
+    return bool(flags.c_contiguous and flags.aligned)
+
+
+def _weights(own: np.ndarray, given: Any, ignored: Any) -> np.ndarray | None:
+    """What each sample weighs, in float64: 0 for labels to be `ignored`, which become 0. None: this is not plain."""
+    kept = weights = None
+    if ignored is not None:
+        if type(ignored) is not int:
+            return None
+        kept = own != ignored
+        own *= kept
+        weights = kept.astype(np.float64)
+    if given is not None:
+        if not (type(given) is np.ndarray and given.shape == own.shape and given.dtype in FLOATS):
+            return None
+        weights = np.array(given, np.float64)
+        if largest_bits(weights) >= LARGE:  # among them what is negative, infinite or NaN
+            return None
+        if kept is not None:
+            weights *= kept
+    return weights
 
 
 @lru_cache
 def _routine(
-    form: str, dtype: np.dtype[Any], x_shape: tuple[int, ...], w_shape: tuple[int, ...], y_shape: tuple[int, ...]
+    form: str,
+    dtype: np.dtype[Any],
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    y_shape: tuple[int, ...],
+    biased: bool,
 ) -> Routine | None:
     """None where these do not fit together, or one of them is empty."""
     fit = len(x_shape) == len(w_shape) == 2 and x_shape[1] == w_shape[0] and x_shape[:1] == y_shape
@@ -67,6 +134,8 @@ def _routine(
     from jitloss_kernels import fused
 
     (n_samples, n_features), n_classes = x_shape, w_shape[1]
-    task = fused.setup(form, n_samples, n_features, n_classes, dtype, dtype, "flat", False, ("W",), True)
-    options, arrays = fused.options_of(form, dtype, (n_samples, n_features, n_classes), 1 / n_samples)
-    return Routine(fused, task, options, arrays, np.empty(0, dtype))
+    wrt = ("W", "b") if biased else ("W",)
+    task = fused.setup(form, n_samples, n_features, n_classes, dtype, dtype, "flat", False, wrt, True)
+    shape = n_samples, n_features, n_classes
+    options, _ = fused.options_of(form, dtype, shape, 1 / n_samples)
+    return Routine(fused, task, options, shape, np.empty(0, dtype))

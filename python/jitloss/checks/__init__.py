@@ -13,13 +13,13 @@ import numpy as np
 
 from .arrays import compute_dtype, float_dtype, in_range, kind, labels, labels_of, matrix, vector
 from .data_set import balanced, class_count, of_rows
-from .options import OPTIONS, Asked, Options, form_of_nothing, options
+from .options import OPTIONS, Asked, Options, default_form, options
 from .outputs import gradient_names, gradient_shape, outputs
 from .scalars import at_least, decay, factor, lacking, one_of, threads, unknown
 
 __all__ = [
     "OPTIONS", "Asked", "Options", "Problem", "at_least", "balanced", "class_count", "compute_dtype", "decay",
-    "factor", "float_dtype", "form_of_nothing", "gradient_names", "gradient_shape", "in_range", "kind", "labels",
+    "default_form", "factor", "float_dtype", "gradient_names", "gradient_shape", "in_range", "kind", "labels",
     "labels_of", "lacking", "matrix", "of_rows", "one_of", "options", "outputs", "problem", "threads", "unknown",
     "vector",
 ]  # fmt: skip

@@ -90,15 +90,20 @@ _MEAN, _DEFAULTS = Asked().reduction, (Asked().margin, Asked().power, Asked().la
 
 def form_of_nothing(given: Asked, forms: Collection[str]) -> str | None:
     """The default form, if all is, at a glance, what it is by default; None where it has to be looked at closely."""
+    return default_form(given, forms) if given.sample_weight is given.ignore_index is None else None
+
+
+def default_form(given: Asked, forms: Collection[str]) -> str | None:
+    """The same, but for sample weights and labels to ignore, which may be what they like."""
     reduction, default = given.reduction, next(iter(forms))
-    asks_nothing = (
-        given.sample_weight is given.class_weight is given.ignore_index is None
+    asks_no_more = (
+        given.class_weight is None
         and _are_defaults(given)
         and type(reduction) is str
         and reduction == _MEAN
         and given.multiclass in (None, default)
     )
-    return default if asks_nothing else None
+    return default if asks_no_more else None
 
 
 def _are_defaults(given: Asked) -> bool:
@@ -143,7 +148,7 @@ def class_weights(value: Any, n_classes: int) -> np.ndarray:
 
 _INFINITY = int(np.array(np.inf).view(np.uint64))
 # As many of what is smaller as memory holds add up to less than infinity.
-_LARGE = int(np.array(1e280).view(np.uint64))
+LARGE = int(np.array(1e280).view(np.uint64))
 
 
 def _weights(name: str, given: np.ndarray) -> np.ndarray:
@@ -171,7 +176,7 @@ def is_kept(y: np.ndarray, ignored: Any) -> np.ndarray:
 
 def _total(weights: np.ndarray) -> float:
     """The sum of what is not negative; infinity if it is too large, without a warning."""
-    if weights.size and largest_bits(weights) >= _LARGE:  # to ask for silence takes longer than to add up a few
+    if weights.size and largest_bits(weights) >= LARGE:  # to ask for silence takes longer than to add up a few
         with np.errstate(over="ignore"):
             return float(np.add.reduce(weights))
     return float(np.add.reduce(weights))
