@@ -135,7 +135,7 @@ ODD = {
         [1.0] * 30, np.ones(29), np.ones((30, 1)), np.ones(30, int), np.zeros(30), np.full(30, 1e-300), 1.0,
         np.full(30, 1e300), *(np.where(np.arange(30) == 7, value, 1.0) for value in (-1, np.nan, np.inf, -np.inf)),
     ],
-    "ignore_index": [True, 1.0, np.int64(1), "1"],
+    "ignore_index": [True, 1.0, np.int64(1), "1", 1 << 63],
 }  # fmt: skip
 
 
@@ -143,6 +143,20 @@ ODD = {
 def test_what_else_is_not_plain(name, value):
     """Right or wrong, it is left to those who look closely."""
     assert plainly("softmax", *make((30, 20, 4)), **{name: value}) is None
+
+
+@pytest.mark.parametrize("more", [{}, {"sample_weight": np.ones(30)}], ids=["plain", "weighed"])
+@pytest.mark.parametrize("multiclass", [np.array("weston_watkins"), np.array(["a", "b"])], ids=["equal", "two"])
+def test_an_array_is_no_name_of_a_form(multiclass, more):
+    with pytest.raises(TypeError, match="multiclass is array"):
+        svm_loss(*make((30, 20, 4)), multiclass=multiclass, **more)
+
+
+def test_a_dtype_that_carries_metadata():
+    """The gradient does not."""
+    W, X, y = make((30, 20, 4))
+    tagged = np.dtype(np.float64, metadata={"unit": "px"})
+    assert plainly("softmax", W.astype(tagged), X.astype(tagged), y)[1].dtype.metadata is None
 
 
 def test_labels_that_are_all_ignored_are_not_plain():

@@ -42,10 +42,10 @@ def test_warmup_leaves_nothing_to_compile(tmp_path):
         assert set(jitloss.warmup()) == {(l, d) for l in ("svm", "softmax") for d in ("float32", "float64")}
         from jitloss_kernels.jit import Kernel
         from jitloss_kernels.native import Native
-        from jitloss_kernels import differences, exchanges, lanes, moves, narrow, products, wide
+        from jitloss_kernels import differences, exchanges, lanes, moves, narrow, narrow_block, products, wide
         def compiled():
             kernels = [lanes.run_lanes.serial, lanes.run_lanes.parallel, lanes.fold.serial]
-            parts = [part for module in (differences, exchanges, moves, narrow, products, wide)
+            parts = [part for module in (differences, exchanges, moves, narrow, narrow_block, products, wide)
                      for part in vars(module).values()]
             kernels += [part.addressed for part in parts if isinstance(part, Kernel)]
             codes = [part.libraries() for part in parts if isinstance(part, Native)]

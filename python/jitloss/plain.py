@@ -16,6 +16,7 @@ from .checks.arrays import FLOATS, largest_bits
 from .checks.options import LARGE
 
 _INT64 = np.dtype(np.int64)
+_LEAST, _MOST = -(1 << 63), (1 << 63) - 1
 # Of weights that add up to less the reciprocal could be infinite; if it is to be looked into, then not here.
 _SMALL_SUM = 1e-290
 
@@ -27,7 +28,7 @@ class Routine(NamedTuple):
     task: Any
     options: Any  # without weights
     shape: tuple[int, int, int]  # (N, D, C)
-    nothing: np.ndarray
+    nothing: np.ndarray  # of the dtype that is computed in: W's, without what somebody has written to its metadata
 
 
 def evaluate(
@@ -63,8 +64,8 @@ def evaluate(
         options, arrays = fused.options_of(form, dtype, shape, 1 / total_weight, 1.0, 1, 0.0, None, weights)
     if largest_bits(own) >= shape[2]:  # a negative label is a huge one
         return None
-    dW = np.empty(W.shape, dtype)
-    db = nothing if bias is None else np.empty(shape[2], dtype)
+    dW = np.empty(W.shape, nothing.dtype)
+    db = nothing if bias is None else np.empty(shape[2], nothing.dtype)
     total, penalty = fused.solve(
         task, W.reshape(-1), X.reshape(-1), own, nothing if bias is None else bias, options, arrays, decay,
         dW.reshape(-1), db, nothing, n_threads,
@@ -102,7 +103,7 @@ def _weights(own: np.ndarray, given: Any, ignored: Any) -> np.ndarray | None:
     """What each sample weighs, in float64: 0 for labels to be `ignored`, which become 0. None: this is not plain."""
     kept = weights = None
     if ignored is not None:
-        if type(ignored) is not int:
+        if not (type(ignored) is int and _LEAST <= ignored <= _MOST):  # older NumPys round what is beyond to compare it
             return None
         kept = own != ignored
         own *= kept
@@ -138,4 +139,4 @@ def _routine(
     task = fused.setup(form, n_samples, n_features, n_classes, dtype, dtype, "flat", False, wrt, True)
     shape = n_samples, n_features, n_classes
     options, _ = fused.options_of(form, dtype, shape, 1 / n_samples)
-    return Routine(fused, task, options, shape, np.empty(0, dtype))
+    return Routine(fused, task, options, shape, np.empty(0, FLOATS[FLOATS.index(dtype)]))

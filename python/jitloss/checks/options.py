@@ -95,13 +95,13 @@ def form_of_nothing(given: Asked, forms: Collection[str]) -> str | None:
 
 def default_form(given: Asked, forms: Collection[str]) -> str | None:
     """The same, but for sample weights and labels to ignore, which may be what they like."""
-    reduction, default = given.reduction, next(iter(forms))
+    reduction, form, default = given.reduction, given.multiclass, next(iter(forms))
     asks_no_more = (
         given.class_weight is None
         and _are_defaults(given)
         and type(reduction) is str
         and reduction == _MEAN
-        and given.multiclass in (None, default)
+        and (form is None or (type(form) is str and form == default))
     )
     return default if asks_no_more else None
 
