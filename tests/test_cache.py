@@ -57,6 +57,22 @@ def test_a_second_process_compiles_nothing(tmp_path):
     assert len(list((tmp_path / "jitloss").iterdir())) == int(EACH)
 
 
+def test_two_who_write_the_same_file_at_once(tmp_path, monkeypatch):
+    """One is about to put its file in place when another does all of it: each finds its own there, whole."""
+    place, put = tmp_path / "tile.bin", os.replace
+
+    def late(temporary, target):
+        monkeypatch.setattr(os, "replace", put)
+        cache.write_whole(place, cache.seal(b"another's"))
+        assert cache.unseal(place.read_bytes()) == b"another's"
+        put(temporary, target)
+
+    monkeypatch.setattr(os, "replace", late)
+    cache.write_whole(place, cache.seal(b"one's"))
+    assert cache.unseal(place.read_bytes()) == b"one's"
+    assert list(tmp_path.iterdir()) == [place]
+
+
 BITS = """
     import hashlib
     import numpy as np
