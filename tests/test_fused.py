@@ -25,7 +25,7 @@ FORMS = [("W",), ("b",), ("X",), ("W", "b"), ("X", "W"), ("W", "b", "X"), ()]
 # One problem for each way to go: few classes, several groups of them, rows in several chunks, and in segments; many
 # classes, few rows.
 SHAPES = {
-    "narrow": (700, 129, 10), "groups": (300, 64, 23), "chunks": (90, 1100, 4), "segments": (260, 1700, 23),
+    "narrow": (700, 129, 10), "groups": (300, 64, 23), "chunks": (90, 1100, 4), "segments": (260, 3200, 23),
     "wide": (300, 65, 410), "few": (5, 200, 14), "short": (9, 203, 11), "long": (4, 4109, 3),
 }  # fmt: skip
 
@@ -61,8 +61,10 @@ def edges():
         shapes.add((65, 300, c))
     for d in {1, 2, *around(8), *around(16), *around(256)}:
         shapes.add((70, d, tall))
-    for d in {*around(1344), *around(1440), *around(2880)}:  # one segment of a few chunks, two, three
+    for d in {*around(1344), *around(1440), *around(2880)}:  # a few chunks
         shapes.add((45, d, 2 * tall + 1))
+    for d in () if JIT_DISABLED else {*around(2880), 3200, *around(5760), 8700}:  # one segment, and more
+        shapes.add((260, d, 2 * tall + 1))
     for c in {1, 2, 3, 7, 26, *around(tall), *around(2 * tall), *around(48), 100, *around(128)}:
         shapes.add((33, 20, c))
     for c in {*around(panel), *around(4 * panel + 128), 1000}:
@@ -73,6 +75,22 @@ def edges():
     for d in {1, *around(tall), *around(8 * tall), *around(256)}:
         shapes.add((30, d, 130))
     return sorted(shapes)[:: 6 if JIT_DISABLED else 1]  # Python takes seconds for what machine code does in no time
+
+
+@pytest.mark.parametrize("item_bytes", [4, 8])
+def test_there_is_a_problem_for_each_way(item_bytes):
+    """How large blocks and caches are taken to be changes; then these shapes have to change, too."""
+
+    def plan(name):
+        return narrow_plan.plan(*SHAPES[name], item_bytes, "direct", ("W",))
+
+    for name, kernel in {"narrow": narrow, "groups": narrow, "segments": narrow, "wide": wide, "short": short}.items():
+        assert fused.way_of(*SHAPES[name], item_bytes)[0] is kernel.run
+    assert plan("narrow").group == plan("narrow").n_columns
+    assert plan("groups").group < plan("groups").n_columns
+    assert plan("chunks").chunk < plan("chunks").segment
+    assert plan("segments").segment < plan("segments").width
+    assert plan("segments").n_lanes > 1
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
