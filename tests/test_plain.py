@@ -13,9 +13,11 @@ SHAPES = [(32, 64, 10), (1, 1, 2), (7, 300, 3), (300, 20, 8), (90, 7, 40), (3, 9
 
 def plainly(
     form, W, X, y, reg=0.3, reg_scale=1.0, n_threads=None, implementation="auto",
-    bias=None, sample_weight=None, ignore_index=None,
+    bias=None, sample_weight=None, ignore_index=None, wrt=None,
 ):  # fmt: skip
-    return plain.evaluate(form, W, X, y, bias, sample_weight, ignore_index, reg, reg_scale, n_threads, implementation)
+    return plain.evaluate(
+        form, W, X, y, bias, sample_weight, ignore_index, reg, reg_scale, wrt, n_threads, implementation
+    )
 
 
 def more(shape, dtype):
@@ -40,16 +42,16 @@ def no_long_way(monkeypatch):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_bits_of_the_long_way(form, dtype, shape):
-    """The long way is the one with a gradient named."""
+    """The long way is the one with gradients in a tuple."""
     W, X, y = make(shape, dtype)
     loss, dW = plainly(form, W, X, y)
     assert type(loss) is float
-    assert_same_bits((loss, dW), FUNCTIONS[form](W, X, y, 0.3, reg_scale=1.0, wrt="W"))
+    assert_same_bits((loss, dW), FUNCTIONS[form](W, X, y, 0.3, reg_scale=1.0, wrt=("W",)))
     for asked in more(shape, dtype) if min(shape[0], shape[2]) > 1 else ():
-        wrt = ("W", "b") if "bias" in asked else "W"
-        found = plainly(form, W, X, y, **asked)
-        assert type(found[0]) is float
-        assert_same_bits(found, FUNCTIONS[form](W, X, y, 0.3, reg_scale=1.0, wrt=wrt, **asked))
+        for wrt, named in ((None, ("W", "b") if "bias" in asked else ("W",)), ("W", ("W",))):
+            found = plainly(form, W, X, y, wrt=wrt, **asked)
+            assert type(found[0]) is float
+            assert_same_bits(found, FUNCTIONS[form](W, X, y, 0.3, reg_scale=1.0, wrt=named, **asked))
 
 
 @pytest.mark.parametrize("form", FUNCTIONS)
@@ -81,8 +83,7 @@ def test_what_is_asked_for_is_seen(monkeypatch):
     softmax_loss(W, X, y, label_smoothing=0.1)
     assert seen == [None] * (len(asked) + 1)
     seen.clear()
-    for options in ({"wrt": "X"}, {"wrt": ()}, {"out": np.empty((20, 4))}):
-        svm_loss(W, X, y, **options)
+    svm_loss(W, X, y, out=np.empty((20, 4)))
     assert seen == []
 
 
@@ -135,6 +136,7 @@ ODD = {
         [1.0] * 30, np.ones(29), np.ones((30, 1)), np.ones(30, int), np.zeros(30), np.full(30, 1e-300), 1.0,
         np.full(30, 1e300), *(np.where(np.arange(30) == 7, value, 1.0) for value in (-1, np.nan, np.inf, -np.inf)),
     ],
+    "wrt": ["X", "b", "", "w", (), ("W",), ["W"], ("W", "X"), np.array("W"), 1],
     "ignore_index": [True, 1.0, np.int64(1), "1", 1 << 63],
 }  # fmt: skip
 

@@ -236,10 +236,10 @@ def _evaluate(
     implementation: str,
 ) -> tuple[Any, ...]:
     loss = LOSSES[name]
-    if wrt is None and out is None:
+    if out is None:
         form = checks.default_form(asked, loss.forms)
         found = plain.evaluate(
-            form, W, X, y, bias, asked.sample_weight, asked.ignore_index, reg, reg_scale, n_threads, implementation
+            form, W, X, y, bias, asked.sample_weight, asked.ignore_index, reg, reg_scale, wrt, n_threads, implementation
         )
         if found is not None:
             return found

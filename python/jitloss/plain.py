@@ -41,14 +41,21 @@ def evaluate(
     ignore_index: Any,
     reg: Any,
     reg_scale: Any,
+    wrt: Any,
     n_threads: Any,
     implementation: Any,
 ) -> tuple[Any, ...] | None:
-    """The loss, dW and, with a bias, db, by the fused engine; None where this is no plain call, or `form` is None."""
+    """The loss and dW, and db where there is a bias and `wrt` does not name W alone; None where this is no plain call.
+
+    With a `form` of None it is not, nor if `wrt` is anything but None and "W".
+    """
     if form is None or not _are_plain(W, X, y, reg, reg_scale, n_threads, implementation):
         return None
+    if wrt is not None and not (type(wrt) is str and wrt == "W"):
+        return None
     dtype, decay = W.dtype, reg_scale * reg
-    routine = _routine(form, dtype, X.shape, W.shape, y.shape, bias is not None)
+    want_b = wrt is None and bias is not None
+    routine = _routine(form, dtype, X.shape, W.shape, y.shape, want_b)
     if routine is None or not decay < np.inf:
         return None
     fused, task, options, shape, nothing = routine
@@ -65,7 +72,7 @@ def evaluate(
     if largest_bits(own) >= shape[2]:  # a negative label is a huge one
         return None
     dW = np.empty(W.shape, nothing.dtype)
-    db = nothing if bias is None else np.empty(shape[2], nothing.dtype)
+    db = np.empty(shape[2], nothing.dtype) if want_b else nothing
     total, penalty = fused.solve(
         task, W.reshape(-1), X.reshape(-1), own, nothing if bias is None else bias, options, arrays, decay,
         dW.reshape(-1), db, nothing, n_threads,
@@ -73,7 +80,7 @@ def evaluate(
     if fused.is_to_be_redone(task, total):
         return None
     loss = total / total_weight + penalty
-    return (loss, dW) if bias is None else (loss, dW, db)
+    return (loss, dW, db) if want_b else (loss, dW)
 
 
 def _are_plain(W: Any, X: Any, y: Any, reg: Any, reg_scale: Any, n_threads: Any, implementation: Any) -> bool:
@@ -126,7 +133,7 @@ def _routine(
     x_shape: tuple[int, ...],
     w_shape: tuple[int, ...],
     y_shape: tuple[int, ...],
-    biased: bool,
+    want_b: bool,
 ) -> Routine | None:
     """None where these do not fit together, or one of them is empty."""
     fit = len(x_shape) == len(w_shape) == 2 and x_shape[1] == w_shape[0] and x_shape[:1] == y_shape
@@ -135,7 +142,7 @@ def _routine(
     from jitloss_kernels import fused
 
     (n_samples, n_features), n_classes = x_shape, w_shape[1]
-    wrt = ("W", "b") if biased else ("W",)
+    wrt = ("W", "b") if want_b else ("W",)
     task = fused.setup(form, n_samples, n_features, n_classes, dtype, dtype, "flat", False, wrt, True)
     shape = n_samples, n_features, n_classes
     options, _ = fused.options_of(form, dtype, shape, 1 / n_samples)
