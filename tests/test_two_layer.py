@@ -7,10 +7,13 @@ from jitloss import TwoLayerNet, reference_net
 from jitloss.data import digits
 from problems import DTYPES, JIT_DISABLED, ROUNDINGS, check_in_fresh_process, layouts, needs_jit
 
-# Rows around a strip, a block, several blocks and lanes; units and outputs around a tile; several chunks of features.
+# Rows around a strip, a block, several blocks and lanes; units and outputs around a tile; several chunks of
+# features, and segments of them.
 SHAPES = [
     (1, 1, 1, 1), (5, 4, 10, 3), (17, 9, 11, 10), (33, 70, 21, 11), (16, 8, 5, 2),
-    *([] if JIT_DISABLED else [(65, 300, 50, 10), (129, 33, 100, 26), (1000, 40, 30, 10), (700, 1100, 12, 130)]),
+    *([] if JIT_DISABLED else [
+        (65, 300, 50, 10), (129, 33, 100, 26), (1000, 40, 30, 10), (700, 1100, 12, 130), (130, 1700, 23, 13),
+    ]),
 ]  # fmt: skip
 
 
