@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from jitloss import softmax_loss, svm_loss
+from jitloss.losses import LOSSES
 from jitloss_kernels import fused, wide
 from problems import DTYPES, assert_close, make
 
 C = 75  # no whole number of vectors
-FUNCTIONS = {"svm": svm_loss, "softmax": softmax_loss}
 
 
 def weighed(function, W, X, y, **options):
@@ -71,5 +71,5 @@ def test_the_reference_agrees(loss, options, dtype):
         "sample_weight": random.random(20), "class_weight": random.random(C), "ignore_index": int(y[4]),
         "wrt": ("W", "b", "X"), "bias": W[0].copy(), **options,
     }  # fmt: skip
-    found, expected = (FUNCTIONS[loss](W, X, y, 0.1, implementation=name, **given) for name in ("fused", "numpy"))
+    found, expected = (LOSSES[loss].function(W, X, y, 0.1, implementation=name, **given) for name in ("fused", "numpy"))
     assert_close(found, expected, dtype)

@@ -153,10 +153,11 @@ def setup(
 ) -> Setup:
     """How a problem is solved."""
     kernel, way = way_of(n_rows, n_features, n_classes, dtype.itemsize)
-    how = {"cut": narrow_plan.Cut(may_pivot=may_pivot)} if way is narrow_plan else {}
+    how: dict[str, Any] = {}
+    if way is narrow_plan:
+        inputs_code = narrow_block.inputs_address(dtype) if "X" in wrt else 0
+        how = {"cut": narrow_plan.Cut(may_pivot=may_pivot), "inputs_code": inputs_code}
     plan = way.plan(n_rows, n_features, n_classes, dtype.itemsize, reading_of(x_shape, x_dtype, dtype), wrt, **how)
-    if way is narrow_plan and "X" in wrt:
-        plan = plan._replace(inputs_code=narrow_block.inputs_address(dtype))
     tag, recorded = tag_of(loss), record(plan)
     return Setup(
         kernel=kernel,

@@ -84,7 +84,7 @@ class Plan(NamedTuple):
     difference_tile: int
     completion_tile: int
     exchange_tile: int
-    inputs_code: int = 0  # the address of ``narrow_block.inputs``, for who wants dX
+    inputs_code: int  # the address of ``narrow_block.inputs``, for who wants dX; else 0
 
 
 opened = opener(Plan)
@@ -101,7 +101,7 @@ def lane_count(n_rows, n_features, n_classes, item_bytes, cut=Cut()):  # noqa: B
 
 
 @lru_cache
-def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  # noqa: B008
+def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut(), inputs_code=0):  # noqa: B008
     """The Plan of a problem. `reading`: see ``blocks.reading_of``; `wrt`: the gradients wanted."""
     n_lanes = lane_count(n_rows, n_features, n_classes, item_bytes, cut)
     panel = panel_items(item_bytes)
@@ -167,6 +167,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut()):  #
         difference_tile=differences.subtracting.address(item) if has_pivot else 0,
         completion_tile=differences.completing.address(item) if has_pivot else 0,
         exchange_tile=exchanges.exchanging.address(item) if has_pivot else 0,
+        inputs_code=inputs_code,
     )
 
 

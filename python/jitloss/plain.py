@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .checks.arrays import FLOATS, largest_bits
-from .checks.options import LARGE
+from .checks.options import LARGE, leave_out
 
 _INT64 = np.dtype(np.int64)
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
@@ -108,21 +108,17 @@ def _lies_flat(array: np.ndarray) -> bool:
 
 def _weights(own: np.ndarray, given: Any, ignored: Any) -> np.ndarray | None:
     """What each sample weighs, in float64: 0 for labels to be `ignored`, which become 0. None: this is not plain."""
-    kept = weights = None
-    if ignored is not None:
-        if not (type(ignored) is int and _LEAST <= ignored <= _MOST):  # older NumPys round what is beyond to compare it
-            return None
-        kept = own != ignored
-        own *= kept
-        weights = kept.astype(np.float64)
+    weights = None
     if given is not None:
         if not (type(given) is np.ndarray and given.shape == own.shape and given.dtype in FLOATS):
             return None
         weights = np.array(given, np.float64)
         if largest_bits(weights) >= LARGE:  # among them what is negative, infinite or NaN
             return None
-        if kept is not None:
-            weights *= kept
+    if ignored is not None:
+        if not (type(ignored) is int and _LEAST <= ignored <= _MOST):  # older NumPys round what is beyond to compare it
+            return None
+        weights = leave_out(own, weights, own != ignored)
     return weights
 
 

@@ -37,14 +37,12 @@ def copy(folder: Path) -> Path:
 
 def run(test: str, folder: Path, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """A test of the copy, on the copy, with a cache of its own; a crash of the process turns it red, too."""
-    environment = (
-        os.environ
-        | settings
-        | {
-            "PYTHONPATH": os.pathsep.join(str(folder / part) for part in ("kernels", "python")),
-            "NUMBA_CACHE_DIR": str(folder / "cache"),
-        }
-    )
+    environment = {
+        **os.environ,
+        **settings,
+        "PYTHONPATH": os.pathsep.join(str(folder / part) for part in ("kernels", "python")),
+        "NUMBA_CACHE_DIR": str(folder / "cache"),
+    }
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--numprocesses=0", "-p", "no:cacheprovider", test]
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False

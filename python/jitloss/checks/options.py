@@ -60,8 +60,7 @@ def options(given: Asked, forms: Collection[str], y: np.ndarray, n_classes: int)
     weights = None if given.sample_weight is None else sample_weights(given.sample_weight, len(own))
     kept = None if given.ignore_index is None else is_kept(own, given.ignore_index)
     if kept is not None:
-        own *= kept  # label 0
-        weights = kept.astype(np.float64) if weights is None else np.multiply(weights, kept, out=weights)
+        weights = leave_out(own, weights, kept)
     in_range(own, n_classes)
     per_class = None if given.class_weight is None else class_weights(given.class_weight, n_classes)
     normaliser = _sum(own, weights, per_class, kept)  # which has to be right whether it is needed or not
@@ -172,6 +171,12 @@ def is_kept(y: np.ndarray, ignored: Any) -> np.ndarray:
     except OverflowError:
         return np.ones(len(y), bool)
     return np.asarray(y != label) if label == value else np.ones(len(y), bool)
+
+
+def leave_out(own: np.ndarray, weights: np.ndarray | None, kept: np.ndarray) -> np.ndarray:
+    """Give what is not `kept` label 0 and weight 0; both arrays are written to. Returns the weights."""
+    own *= kept
+    return kept.astype(np.float64) if weights is None else np.multiply(weights, kept, out=weights)
 
 
 def _total(weights: np.ndarray) -> float:
