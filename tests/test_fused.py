@@ -25,7 +25,7 @@ FORMS = [("W",), ("b",), ("X",), ("W", "b"), ("X", "W"), ("W", "b", "X"), ()]
 # One problem for each way to go: few classes, several groups of them, rows in several chunks, and in segments; many
 # classes, few rows.
 SHAPES = {
-    "narrow": (700, 129, 10), "groups": (300, 64, 23), "chunks": (90, 1100, 4), "segments": (260, 3200, 23),
+    "narrow": (700, 129, 10), "groups": (300, 64, 23), "chunks": (90, 1100, 4), "segments": (260, 6400, 23),
     "wide": (300, 65, 410), "few": (5, 200, 14), "short": (9, 203, 11), "long": (4, 4109, 3),
 }  # fmt: skip
 
