@@ -24,9 +24,15 @@ def claim(counts, stage):
 
 
 @merged
-def count(counts, at):
-    """How often this was asked before of the count at `at`."""
-    return _add(counts, at, 1)
+def add(counts, at, n):
+    """Add n to the count at `at`; returns what was there before."""
+    return _add(counts, at, n)
+
+
+@merged
+def look(counts, at):
+    """What stands in the count at `at` just now."""
+    return _peek(counts, at)
 
 
 @helper
@@ -79,8 +85,14 @@ def finish(counts, stage):
 @merged
 def wait(counts, stage, n_tasks):
     """Return when all tasks of `stage` are done. What they wrote is visible then."""
+    wait_for(counts, COUNTS * stage + 1, n_tasks)
+
+
+@helper
+def wait_for(counts, at, n):
+    """Return when the count at `at` is n or more. What was written before it was counted is visible then."""
     looks = 0
-    while _add(counts, COUNTS * stage + 1, 0) < n_tasks:
+    while _add(counts, at, 0) < n:
         looks += 1
         _pause(looks)
 
@@ -88,12 +100,12 @@ def wait(counts, stage, n_tasks):
 @merged
 def is_stopped(counts):
     """Whether this call has been interrupted: to be asked once a block."""
-    return _peek(counts) >= ALL_DONE
+    return _peek(counts, 0) >= ALL_DONE
 
 
-def _peek(counts):
-    """What stands in the first of the counts just now."""
-    return counts[0]
+def _peek(counts, index):
+    """What stands in counts[index] just now."""
+    return counts[index]
 
 
 def _add(counts, index, n):
@@ -113,8 +125,8 @@ def _add_compiled(counts, index, n):
 
 
 @overload(_peek)
-def _peek_compiled(counts):
-    return lambda counts: atomics.look(place(counts, 0))
+def _peek_compiled(counts, index):
+    return lambda counts, index: atomics.look(place(counts, index))
 
 
 @overload(_pause)

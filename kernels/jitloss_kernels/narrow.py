@@ -5,36 +5,38 @@
     choose  which class is the pivot, if there is one (``pivots.py``)               one task
     pack    W in panels of features, all classes of a group side by side;           tasks: ranges of features
             every thread does this and that before for itself instead, if W is small
-    lanes   block of rows (in L2) → scores → losses, dscores → dW, db, dX           tasks: lanes of rows
+    lanes   block of rows (in L2) → scores → losses, dscores → dW, db, dX;          tasks: lanes of rows
+            who finds no lane left takes blocks of others' (``stealing.py``)
     fold    dW = Σ pairs of lanes + regulariser, in their order                     tasks: ranges of features
     add     losses, db, W²: sums of sums                                            one task
 
-What a lane does with a block: ``narrow_block.py``.
+A lane: ``narrow_lane.py``; what it does with a block: ``narrow_block.py``.
 """
 
 from __future__ import annotations
 
-from .counts import ALL_DONE, beginning, claim, claim_near, finish, is_stopped, wait
+from .counts import ALL_DONE, beginning, claim, claim_near, finish, wait
 from .jit import Kernel, helper, merged
 from .memory import RESULTS
-from .narrow_block import gradient, is_to_be_missed, losses, run_inputs, scores
+from .narrow_lane import lane, rob
 from .narrow_plan import ADD, CHOOSE, FOLD, LANE_COUNTS, LANES, N_STAGES, PACK, opened
 from .panels import fold, join, pack
-from .pivots import choose, exchange
-from .tiles import DOT_ROWS
+from .pivots import choose
 
 
 @Kernel
 def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
     plan = opened(given)
-    w0 = weights_of(plan)
+    w0, own = weights_of(plan), -1
     for stage in range(plan.first_stage, N_STAGES):
         n_tasks = tasks_of(plan, stage)
         near = beginning(member, n_tasks)
         while True:
             task = claim_task(counts, plan, stage, near)
             if task >= n_tasks:
+                if stage == LANES and own >= 0:
+                    rob(own, counts, loss, given, X, y, bias, options, scratch, w0, sums)
                 break
             if stage == CHOOSE:
                 choose(plan, W, scratch)
@@ -45,7 +47,7 @@ def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratc
                     w0 = pack_alone(counts, plan, W, scratch)
                 lane(task, counts, loss, given, X, y, bias, options, scratch, w0, sums, dX)
                 join(task, counts, plan, scratch)
-                near = task + 1
+                own, near = task, task + 1
             elif stage == FOLD:
                 fold(task, plan, W, scratch.dtype.type(twice_decay), scratch, sums, dW)
                 near = task + 1
@@ -100,53 +102,16 @@ def claim_task(counts, plan, stage, near):
 
 
 @merged
-def start_of(plan, lane):
-    """The first row of a lane: lanes are as even as they can be if the dot tile is to have whole groups of rows."""
-    n_groups = (plan.n_rows + DOT_ROWS - 1) // DOT_ROWS
-    return min(lane * n_groups // plan.n_lanes * DOT_ROWS, plan.n_rows)
-
-
-@helper
-def lane(task, counts, loss, given, X, y, bias, options, scratch, w0, sums, dX):
-    """The rows of one lane, block by block."""
-    plan = opened(given)
-    start, stop = start_of(plan, task), start_of(plan, task + 1)
-    s0, sums0 = task * plan.lane_items, RESULTS + task * plan.lane_sums
-    sums[sums0 : sums0 + plan.lane_sums] = 0.0
-    total, fresh = 0.0, True
-    for first in range(start, stop, plan.block_rows):
-        if is_stopped(counts):
-            break
-        n = min(plan.block_rows, stop - first)
-        x, x0, x_row = scores(plan, X, first, n, bias, scratch, s0, w0)
-        loss_of_block, missed = losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0)
-        total += loss_of_block
-        exchange(plan, scratch, s0, 0)
-        if plan.want_w:
-            # Rows without weight that hold NaN or infinity, which 0 would not hide, are passed over.
-            step = n if missed == 0 else 1
-            for i in range(0, n, step):
-                if step == n or not is_to_be_missed(x, x0 + i * x_row, plan.n_features, options, y, first + i):
-                    gradient(plan, x, x0, x_row, i, step, fresh, scratch, s0)
-                    fresh = False
-        if plan.want_x:
-            run_inputs(plan.inputs_code, given, first, n, scratch, s0, w0, dX)
-    if fresh and plan.want_w:
-        scratch[s0 + plan.gradient_at : s0 + plan.gradient_at + plan.n_columns * plan.width] = 0
-    sums[sums0 + plan.lane_sums - 1] = total
-
-
-@merged
 def add(plan, twice_decay, sums, db):
     """The sum of the losses and db, lane after lane; the sum of W²."""
     sums[0] = sums[1] = 0.0
-    for lane in range(plan.n_lanes):
-        sums[0] += sums[RESULTS + (lane + 1) * plan.lane_sums - 1]
+    for task in range(plan.n_lanes):
+        sums[0] += sums[RESULTS + (task + 1) * plan.lane_sums - 1]
     if plan.want_b:
         for j in range(plan.n_classes):
             total = 0.0
-            for lane in range(plan.n_lanes):
-                total += sums[RESULTS + lane * plan.lane_sums + 4 * plan.panel + j]
+            for task in range(plan.n_lanes):
+                total += sums[RESULTS + task * plan.lane_sums + 4 * plan.panel + j]
             db[j] = total
     if twice_decay != 0:
         for task in range(plan.n_ranges):

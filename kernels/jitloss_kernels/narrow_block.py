@@ -26,15 +26,15 @@ from .tiles import converting_dot_tile, dot_tile, outer_tile
 
 
 @merged
-def scores(plan, X, first, n, bias, scratch, s0, w0):
+def scores(plan, X, first, n, bias, scratch, s0, w0, next_block):
     """S = X W + b of a block, one row a class: segments of features, in them groups of classes, in them chunks.
 
-    Returns where the block's rows of X are from now on: a flat array, the offset of the first, the step between them.
+    Then ``rows_at`` knows where the rows of X are. `next_block`: how many rows ahead is the one that comes next.
     """
     rows, d = plan.block_rows, plan.n_features
     if not is_converted(X, scratch):
         read(X, first, n, d, scratch, s0 + plan.copy_at, plan.copy_row)
-    x, x0, x_row = where(X, first, d, scratch, s0 + plan.copy_at, plan.copy_row)
+    x, x0, x_row = rows_at(plan, X, first, scratch, s0)
     for j in range(plan.n_classes):
         scratch[s0 + j * rows : s0 + (j + 1) * rows] = bias[j] if len(bias) > 0 else 0
     exchange(plan, scratch, s0, 0)
@@ -56,14 +56,19 @@ def scores(plan, X, first, n, bias, scratch, s0, w0):
                     dot_tile(
                         plan.dot_tile, height, x, x0 + k, x_row, n,
                         scratch, weights, length, scratch, s0 + plan.parts_at, is_first, is_last,
-                        scratch, s0 + j * rows, 1, rows, _ahead_of_scores(plan, begin, j, k, length, x_row),
+                        scratch, s0 + j * rows, 1, rows, _ahead_of_scores(plan, begin, j, k, length, x_row, next_block),
                     )  # fmt: skip
     exchange(plan, scratch, s0, plan.n_columns)
-    return x, x0, x_row
+
+
+@merged
+def rows_at(plan, X, first, scratch, s0):
+    """Where the rows of a block are, once there are scores: a flat array, the offset of the first, the step."""
+    return where(X, first, plan.n_features, scratch, s0 + plan.copy_at, plan.copy_row)
 
 
 @helper
-def _ahead_of_scores(plan, begin, j, k, length, x_row):
+def _ahead_of_scores(plan, begin, j, k, length, x_row, next_block):
     """How far ahead half of the rows are fetched, by the first groups of classes; 0: none are.
 
     A single group fetches the rear half of the chunk that comes next: the gradient of the block before has fetched the
@@ -74,19 +79,16 @@ def _ahead_of_scores(plan, begin, j, k, length, x_row):
     if not plan.fetches:
         return 0
     if plan.group == plan.n_columns:
-        return half + (plan.block_rows * x_row - k if k + length == plan.n_features else plan.chunk)
+        return half + (next_block * x_row - k if k + length == plan.n_features else plan.chunk)
     is_last = begin + plan.segment >= plan.n_features
     if j > plan.group or (is_last and plan.want_w):
         return 0
-    return (plan.block_rows * x_row - begin if is_last else plan.segment) + (half if j > 0 else 0)
+    return (next_block * x_row - begin if is_last else plan.segment) + (half if j > 0 else 0)
 
 
 @merged
 def losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0):
-    """The losses of a block; dscores take the place of the scores, their sums go to db.
-
-    Also how many rows without weight have a loss that is NaN.
-    """
+    """The losses of a block; dscores take the place of the scores. Also how many rows without weight have NaN there."""
     rows, c, strip = plan.block_rows, plan.n_classes, plan.panel
     part = scratch[s0 + c * rows : s0 + c * rows + 2 * strip]
     totals = sums[sums0 : sums0 + 4 * strip]
@@ -96,13 +98,17 @@ def losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0):
         rows_of_strip(loss, scratch, s0 + i, rows, c, SAMPLES, y, first + i, in_strip, options, part, totals)
         total += totals[0]
         missed += totals[1]
-    if plan.want_b:
-        for j in range(c):
-            dscores_sum = 0.0
-            for dscore in scratch[s0 + j * rows : s0 + j * rows + n]:
-                dscores_sum += dscore
-            sums[sums0 + 4 * strip + j] += dscores_sum
     return total, missed
+
+
+@merged
+def bias_gradient(plan, n, scratch, s0, sums, sums0):
+    """db += the sums of a block's dscores."""
+    for j in range(plan.n_classes):
+        total = 0.0
+        for dscore in scratch[s0 + j * plan.block_rows : s0 + j * plan.block_rows + n]:
+            total += dscore
+        sums[sums0 + 4 * plan.panel + j] += total
 
 
 @merged

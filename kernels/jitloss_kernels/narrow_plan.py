@@ -8,6 +8,7 @@ from typing import NamedTuple
 from . import differences, exchanges, moves, products
 from .blocks import COPIED, DIRECT
 from .counts import COUNTS
+from .jit import merged
 from .memory import RESULTS, SHORT, Sizes, row_items, whole_lines
 from .pivots import columns_of
 from .records import opener
@@ -42,6 +43,7 @@ class Cut(NamedTuple):
     large_lane_rows: int = LARGE_LANE_ROWS
     lanes_bytes: int = 32 << 20  # all gradients together stay below that,
     few_lanes: int = 1  # but for so many
+    most_slots: int = 8  # so many blocks of a lane may be stolen; see ``stealing``
     may_pivot: bool = True  # what follows are losses that know differences of scores alone; see ``pivots``
 
 
@@ -65,6 +67,9 @@ class Plan(NamedTuple):
     parts_at: int  # vectors of scores between two chunks
     copy_at: int
     gradient_at: int
+    n_slots: int  # blocks that may be stolen; see ``stealing``
+    slot_items: int  # scratch of one: its dscores
+    slots_at: int
     pivot_at: int  # the number of the pivot, and what it takes to find it
     first_stage: int  # that is shared: LANES where everybody packs W alone
     weights_at: int  # scratch after that of the lanes: W in panels
@@ -123,8 +128,12 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut(), inp
     first_height, *others = of_classes = heights(n_columns, group)
     of_rows = range(1, TALLEST + 1) if want_x else ()
     has_pivot = n_columns < n_classes
-    lane_sums = whole_lines(4 * panel + n_classes + 1, 8)
-    lane_items = whole_lines(gradient_at + (n_columns * width if want_w else 0), item_bytes)
+    # Together they take a fourth of what the gradient does; where blocks are copied, the owner has to copy them anyhow.
+    n_slots = min(cut.most_slots, n_features // (4 * block_rows)) if n_lanes > 1 and reading == DIRECT else 0
+    slot_items = whole_lines(n_classes * block_rows, item_bytes)
+    slots_at = whole_lines(gradient_at + (n_columns * width if want_w else 0), item_bytes)
+    lane_sums = whole_lines(4 * panel + n_classes + 2 * n_slots + 1, 8)
+    lane_items = slots_at + n_slots * slot_items
     pivot_at = n_lanes * lane_items
     weights_at = pivot_at + (whole_lines(1 + differences.peak_items(item_bytes), item_bytes) if has_pivot else 0)
     weights_bytes, lane_bytes = (n * item_bytes for n in (n_columns * width, lane_items))
@@ -148,6 +157,9 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut(), inp
         parts_at=parts_at,
         copy_at=copy_at,
         gradient_at=gradient_at,
+        n_slots=n_slots,
+        slot_items=slot_items,
+        slots_at=slots_at,
         pivot_at=pivot_at,
         first_stage=LANES if packs_alone else CHOOSE if has_pivot else PACK,
         weights_at=weights_at,
@@ -179,7 +191,13 @@ def sizes(plan):
 
 def n_counts(plan):
     """How much there is to count: lanes and ranges of features are claimed one by one, lanes meet in pairs."""
-    return LANE_COUNTS + plan.n_lanes + plan.n_lanes // 2 + plan.n_ranges
+    return steal_counts(plan, plan.n_lanes)
+
+
+@merged
+def steal_counts(plan, lane):
+    """Where the counts of a lane begin: of the blocks that are taken, and for each slot whether it is filled."""
+    return LANE_COUNTS + plan.n_lanes + plan.n_lanes // 2 + plan.n_ranges + lane * (1 + plan.n_slots)
 
 
 def most_threads(plan):

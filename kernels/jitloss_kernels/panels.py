@@ -5,7 +5,7 @@ They lie in the order in which they are needed: segment by segment of the featur
 
 from __future__ import annotations
 
-from .counts import count
+from .counts import add
 from .differences import completion_tile, difference_tile
 from .jit import helper, merged
 from .moves import transpose_tile
@@ -45,7 +45,7 @@ def join(lane, counts, plan, scratch):
     Most often one thread has done both, and has them in its cache; from there others will fetch half as much.
     """
     first = lane // 2 * 2
-    if plan.want_w and plan.joined == 2 and count(counts, LANE_COUNTS + plan.n_lanes + lane // 2) == 1:
+    if plan.want_w and plan.joined == 2 and add(counts, LANE_COUNTS + plan.n_lanes + lane // 2, 1) == 1:
         n, at = plan.n_columns * plan.width, first * plan.lane_items + plan.gradient_at
         total, other = scratch[at : at + n], scratch[at + plan.lane_items : at + plan.lane_items + n]
         for i in range(n):

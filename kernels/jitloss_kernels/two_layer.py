@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import narrow, narrow_block, narrow_plan, panels, rows, workers
+from . import narrow, narrow_block, narrow_lane, narrow_plan, panels, rows, workers
 from .blocks import handed, reading_of, shape_of
 from .counts import beginning, finish, is_stopped, wait
 from .jit import Kernel, helper, merged, out_of_line
@@ -118,7 +118,7 @@ def run(
 def lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, b1, W2, b2, scores):
     """The rows of one lane, block by block."""
     first = plan.first
-    start, stop = narrow.start_of(first, task), narrow.start_of(first, task + 1)
+    start, stop = narrow_lane.start_of(first, task), narrow_lane.start_of(first, task + 1)
     s0, sums0 = task * first.lane_items, RESULTS + task * first.lane_sums
     sums[sums0 : sums0 + first.lane_sums] = 0.0
     if plan.trains:
@@ -128,10 +128,11 @@ def lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, b1, W2, b2,
         if is_stopped(counts):
             break
         n = min(first.block_rows, stop - row)
-        x, x0, x_row = narrow_block.scores(first, X, row, n, b1, scratch, s0, w0)
+        narrow_block.scores(first, X, row, n, b1, scratch, s0, w0, first.block_rows)
         forward(plan, n, W2, b2, scratch, s0)
         if plan.trains:
             total += backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0)
+            x, x0, x_row = narrow_block.rows_at(first, X, row, scratch, s0)
             narrow_block.gradient(first, x, x0, x_row, 0, n, row == start, scratch, s0)
         else:
             hand_out(plan, row, n, scratch, s0, scores)

@@ -11,7 +11,9 @@ from .records import opener
 from .shapes import TALLEST, even_height, heights, item_name
 
 # W1 and dW1 are large: a block has more rows than fit into L2, so that they are walked through less often.
-_CUT = narrow_plan.Cut(may_pivot=False, block_bytes=1600 << 10, large_lane_rows=64, lanes_bytes=8 << 20, few_lanes=4)
+_CUT = narrow_plan.Cut(
+    block_bytes=1600 << 10, large_lane_rows=64, lanes_bytes=8 << 20, few_lanes=4, most_slots=0, may_pivot=False
+)
 
 
 class Plan(NamedTuple):

@@ -1,0 +1,206 @@
+"""Blocks that are stolen: each is computed once, and nothing tells by whom."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from jitloss.losses import LOSSES as TABLE
+from jitloss_kernels import counts, fused, narrow, narrow_plan, pointers, stealing, workers
+from jitloss_kernels.jit import Kernel, helper
+from jitloss_kernels.narrow_lane import rob
+from jitloss_kernels.narrow_plan import opened, steal_counts
+from jitloss_kernels.panels import pack
+from jitloss_kernels.pivots import choose
+from jitloss_kernels.records import handed, record
+from problems import DTYPES, JIT_DISABLED, LOSSES, assert_same_bits, compiled, make, needs_jit
+
+PATIENCE = 60  # seconds until a helper has found a core that is free
+# Of one tile and, in float64, with a pivot; of several groups and segments; of small blocks; what Python can do.
+SHAPES = {"narrow": (400, 3073, 10), "segments": (260, 6400, 23), "few": (1100, 300, 3), "python": (192, 1024, 2)}
+CASES = [(name, dtype) for name in SHAPES if name != "python" for dtype in DTYPES]
+if JIT_DISABLED:
+    CASES = [("python", "float64")]
+
+
+def plan_of(shape, item_bytes=8, **changes):
+    plan = narrow_plan.plan(*shape, item_bytes, "direct", ("W",))._replace(**changes)
+    return plan, handed(plan, record(plan)), np.zeros(narrow_plan.n_counts(plan), np.int64)
+
+
+@compiled
+def take(shared, given, lane, block, n_blocks):
+    return stealing.take(shared, opened(given), lane, block, n_blocks)
+
+
+@compiled
+def steal(shared, given, lane, n_blocks):
+    return stealing.steal(shared, opened(given), lane, n_blocks)
+
+
+@compiled
+def hand_over(shared, given, lane, slot, scratch, s0, sums, found):
+    stealing.hand_over(shared, opened(given), lane, slot, scratch, s0, sums, found)
+
+
+@compiled
+def receive(shared, given, lane, slot, scratch, sums):
+    return stealing.receive(shared, opened(given), lane, slot, scratch, sums)
+
+
+@compiled
+def own_all(shared, given, lane, own):
+    """An owner's way through a lane: which blocks are still to be computed."""
+    for block in range(len(own)):
+        own[block] = stealing.take(shared, opened(given), lane, block, len(own))
+
+
+@compiled
+def steal_all(shared, given, lane, stolen):
+    """A thief's, until the owner is through."""
+    plan = opened(given)
+    while counts.look(shared, steal_counts(plan, lane)) % (1 << 32) < len(stolen):
+        block = stealing.steal(shared, plan, lane, len(stolen))
+        if block >= 0:
+            stolen[block] += 1
+
+
+run = helper(narrow.run.python)
+
+
+@Kernel
+def robbed(counts_, member, loss, given, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
+    """``narrow.run``, after a thief has taken from every lane what it can."""
+    plan = opened(given)
+    choose(plan, W, scratch)
+    for task in range(plan.n_ranges):
+        pack(task, plan, W, scratch, plan.weights_at)
+    for lane in range(plan.n_lanes):
+        counts.add(counts_, steal_counts(plan, lane), 1)  # as if the owner had begun
+    for own in range(2):
+        rob(own, counts_, loss, given, X, y, bias, options, scratch, plan.weights_at, sums)
+    for lane in range(plan.n_lanes):
+        counts.add(counts_, steal_counts(plan, lane), -1)
+    run(counts_, member, loss, given, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX)
+
+
+def test_owner_and_thief_meet():
+    """Ten blocks: one is begun before any is stolen, and one more is left to the owner."""
+    _, given, shared = plan_of((300, 3073, 10), n_slots=8)
+    assert steal(shared, given, 1, 10) == -1
+    assert take(shared, given, 1, 0, 10)
+    assert [steal(shared, given, 1, 10) for _ in range(3)] == [9, 8, 7]
+    assert all(take(shared, given, 1, block, 10) for block in range(1, 5))
+    assert [steal(shared, given, 1, 10) for _ in range(3)] == [6, -1, -1]
+    assert [take(shared, given, 1, block, 10) for block in range(5, 10)] == [True, False, False, False, False]
+    assert steal(shared, given, 0, 10) == -1
+
+
+def test_no_more_is_stolen_than_there_are_slots():
+    _, given, shared = plan_of((300, 3073, 10), n_slots=2)
+    assert take(shared, given, 0, 0, 9)
+    assert [steal(shared, given, 0, 9) for _ in range(4)] == [8, 7, -1, -1]
+    assert [take(shared, given, 0, block, 9) for block in range(1, 9)] == [True] * 6 + [False] * 2
+
+
+def test_nothing_is_stolen_of_a_call_that_is_interrupted():
+    _, given, shared = plan_of((300, 3073, 10))
+    shared[:] = counts.ALL_DONE
+    assert steal(shared, given, 0, 1000) == -1
+
+
+def test_the_owner_waits_for_the_thief():
+    """Who comes first finds nothing yet, and takes what is handed over later."""
+    plan, given, shared = plan_of(SHAPES["python"])
+    scratch, sums, found = np.zeros(narrow_plan.sizes(plan).n_items), np.zeros(narrow_plan.sizes(plan).n_sums), []
+    n, thief = plan.n_classes * plan.block_rows, np.arange(plan.n_classes * plan.block_rows) + 1.0
+    assert plan.n_slots > 1
+    owner = threading.Thread(target=lambda: found.append(receive(shared, given, 1, 1, scratch, sums)))
+    hand_over(shared, given, 1, 0, scratch, 0, sums, (-1.0, -1.0))  # compiles it; another slot
+    receive(shared, given, 1, 0, scratch, sums)
+    owner.start()
+    time.sleep(0.1)
+    assert not found
+    scratch[:n] = thief
+    hand_over(shared, given, 1, 1, scratch, 0, sums, (5.0, 3.0))
+    owner.join()
+    assert found == [(5.0, 3.0)]
+    np.testing.assert_array_equal(scratch[plan.lane_items : plan.lane_items + n], thief)
+
+
+@needs_jit
+@pytest.mark.parametrize("n_slots", [7, 100_000])
+def test_every_block_is_computed_once(n_slots):
+    """One owner, three thieves, all at once; thirty lanes of many blocks."""
+    for n_blocks in (1, 2, 3, 50, *[20_000] * 26):
+        _, given, shared = plan_of((300, 3073, 10), n_slots=n_slots)
+        own, stolen = np.zeros(n_blocks, bool), [np.zeros(n_blocks, int) for _ in range(3)]
+        threads = [threading.Thread(target=steal_all, args=(shared, given, 1, blocks)) for blocks in stolen]
+        for thread in threads:
+            thread.start()
+        own_all(shared, given, 1, own)
+        for thread in threads:
+            thread.join()
+        np.testing.assert_array_equal(own + sum(stolen), 1)
+        assert sum(stolen).sum() <= n_slots
+
+
+@pytest.mark.parametrize("options", ["bias", "weights"])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("name", "dtype"), CASES)
+def test_what_is_stolen_has_the_same_bits(name, dtype, loss, options, monkeypatch):
+    """Also where rows of no weight, which hold NaN, are passed over one by one."""
+    shape = SHAPES[name]
+    W, X, y = make(shape, dtype)
+    plan, *_ = plan_of(shape, W.itemsize)
+    assert plan.n_slots > 0
+    assert shape[0] // plan.n_lanes // plan.block_rows >= 3
+    call, given = TABLE[loss].function, {"bias": np.linspace(-1, 1, shape[2]).astype(dtype)}
+    if options == "weights":
+        given["sample_weight"] = np.where(np.arange(shape[0]) % 7 == 3, 0.0, 0.5 + y)
+        X[3::35] = np.nan
+    solve, seen = fused.solve, []
+
+    def solve_robbed(task, *others):
+        seen.append(task.kernel is narrow.run)
+        return solve(task._replace(kernel=robbed), *others)
+
+    for wrt in (("W", "b", "X"), ("W",), ("b",)):
+        expected = call(W, X, y, 0.5, wrt=wrt, n_threads=1, implementation="fused", **given)
+        with monkeypatch.context() as patch:
+            patch.setattr(fused, "solve", solve_robbed)
+            found = call(W, X, y, 0.5, wrt=wrt, n_threads=1, implementation="fused", **given)
+        assert_same_bits(found, expected)
+    assert all(seen)
+    assert len(seen) == 3
+
+
+@needs_jit
+def test_who_is_first_to_finish_steals(monkeypatch):
+    """The rows of the first lane are looked at one by one, which takes long: those of no weight hold NaN."""
+    if not pointers.by_address() or workers.size(2, 2) < 2:
+        pytest.skip("one thread does everything")
+    W, X, y = make(SHAPES["narrow"])
+    weights = np.ones(len(X))
+    weights[:100:8], X[:100:8] = 0, np.nan
+    plan, kept = plan_of(SHAPES["narrow"])[0], []
+
+    class Noting:
+        """NumPy, but that counts are kept."""
+
+        def __getattr__(self, name):
+            return getattr(np, name)
+
+        def zeros(self, *given):
+            kept.append(np.zeros(*given))
+            return kept[-1]
+
+    monkeypatch.setattr(fused, "np", Noting())
+    call = TABLE["svm"].function
+    expected, end = call(W, X, y, sample_weight=weights, n_threads=1), time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        assert_same_bits(call(W, X, y, sample_weight=weights, n_threads=2), expected)
+        if kept.pop()[steal_counts(plan, 0)] >> 32:
+            return
+    pytest.fail("nothing was stolen")
