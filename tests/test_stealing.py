@@ -10,7 +10,7 @@ from jitloss.losses import LOSSES as TABLE
 from jitloss_kernels import counts, fused, narrow, narrow_plan, pointers, stealing, workers
 from jitloss_kernels.jit import Kernel, helper
 from jitloss_kernels.narrow_lane import rob
-from jitloss_kernels.narrow_plan import opened, steal_counts
+from jitloss_kernels.narrow_plan import opened
 from jitloss_kernels.panels import pack
 from jitloss_kernels.pivots import choose
 from jitloss_kernels.records import handed, record
@@ -60,7 +60,7 @@ def own_all(shared, given, lane, own):
 def steal_all(shared, given, lane, stolen):
     """A thief's, until the owner is through."""
     plan = opened(given)
-    while counts.look(shared, steal_counts(plan, lane)) % (1 << 32) < len(stolen):
+    while counts.look(shared, stealing.count_of(plan, lane)) % (1 << 32) < len(stolen):
         block = stealing.steal(shared, plan, lane, len(stolen))
         if block >= 0:
             stolen[block] += 1
@@ -77,11 +77,11 @@ def robbed(counts_, member, loss, given, W, X, y, bias, options, twice_decay, sc
     for task in range(plan.n_ranges):
         pack(task, plan, W, scratch, plan.weights_at)
     for lane in range(plan.n_lanes):
-        counts.add(counts_, steal_counts(plan, lane), 1)  # as if the owner had begun
+        counts.add(counts_, stealing.count_of(plan, lane), 1)  # as if the owner had begun
     for own in range(2):
         rob(own, counts_, loss, given, X, y, bias, options, scratch, plan.weights_at, sums)
     for lane in range(plan.n_lanes):
-        counts.add(counts_, steal_counts(plan, lane), -1)
+        counts.add(counts_, stealing.count_of(plan, lane), -1)
     run(counts_, member, loss, given, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX)
 
 
@@ -201,6 +201,6 @@ def test_who_is_first_to_finish_steals(monkeypatch):
     expected, end = call(W, X, y, sample_weight=weights, n_threads=1), time.monotonic() + PATIENCE
     while time.monotonic() < end:
         assert_same_bits(call(W, X, y, sample_weight=weights, n_threads=2), expected)
-        if kept.pop()[steal_counts(plan, 0)] >> 32:
+        if kept.pop()[plan.steals_at] >> 32:
             return
     pytest.fail("nothing was stolen")

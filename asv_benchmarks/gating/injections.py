@@ -8,8 +8,8 @@ from pathlib import Path
 
 from .sides import BrokenError, git
 
-_SCORES = "        x, x0, x_row = scores(plan, X, first, n, bias, scratch, s0, w0)\n"
-_LANE = _SCORES + "        loss_of_block"
+_SCORES = "    scores(plan, X, first, n, bias, scratch, s0, w0, next_block)\n"
+_BLOCK = _SCORES + "    return losses"
 _EXPONENTIAL = "    r = vectors.multiply_add(whole, low, vectors.multiply_add(whole, high, inside))\n"
 _ADDITIONS = "    for _ in range(240):\n        r = vectors.multiply_add(vectors.zero, inside, r)\n"
 _FULL_SERIES = "else (_FLOAT64, _D)"
@@ -36,8 +36,8 @@ class Injection:
 
 def _scores_again(share: int) -> str:
     """Scores computed twice in so many of twenty blocks: once takes somewhat less than half of the time."""
-    now_and_then = f"        if first // plan.block_rows * {share} % 20 < {share}:\n"
-    return _SCORES + now_and_then + "    " + _LANE
+    now_and_then = f"    if first // plan.block_rows * {share} % 20 < {share}:\n"
+    return _SCORES + now_and_then + "    " + _BLOCK
 
 
 _FUSED = r"losses\.Loss\.time_loss\((svm|softmax), fused, (batch|dev|tall)"
@@ -46,11 +46,11 @@ INJECTIONS = (
     Injection("same", "A/A: the same code, another commit"),
     Injection(
         "kernel-10", "(a) fused kernel: scores twice in 5 of 20 blocks, about 10 %",
-        "kernels/jitloss_kernels/narrow.py", _LANE, _scores_again(5), _FUSED,
+        "kernels/jitloss_kernels/narrow_lane.py", _BLOCK, _scores_again(5), _FUSED,
     ),
     Injection(
         "kernel-25", "(a) fused kernel: scores twice in 11 of 20 blocks, about 25 %",
-        "kernels/jitloss_kernels/narrow.py", _LANE, _scores_again(11), _FUSED,
+        "kernels/jitloss_kernels/narrow_lane.py", _BLOCK, _scores_again(11), _FUSED,
     ),
     Injection(
         "helper", "(b) the exponential, in another file: 240 more additions of 0",
@@ -79,8 +79,8 @@ INJECTIONS = (
         r"accuracy\..*softmax, fused, float64",
     ),
     Injection(
-        "speed-up", "a kernel 25 % faster: (a) undone", "kernels/jitloss_kernels/narrow.py", _LANE, _scores_again(11),
-        undone=True,
+        "speed-up", "a kernel 25 % faster: (a) undone",
+        "kernels/jitloss_kernels/narrow_lane.py", _BLOCK, _scores_again(11), undone=True,
     ),
 )  # fmt: skip
 BY_NAME = {injection.name: injection for injection in INJECTIONS}

@@ -102,13 +102,13 @@ def losses(loss, plan, y, first, n, options, scratch, s0, sums, sums0):
 
 
 @merged
-def bias_gradient(plan, n, scratch, s0, sums, sums0):
-    """db += the sums of a block's dscores."""
+def bias_gradient(plan, n, scratch, s0, db, at):
+    """db, from `at` on, += the sums of a block's dscores."""
     for j in range(plan.n_classes):
         total = 0.0
         for dscore in scratch[s0 + j * plan.block_rows : s0 + j * plan.block_rows + n]:
             total += dscore
-        sums[sums0 + 4 * plan.panel + j] += total
+        db[at + j] += total
 
 
 @merged

@@ -31,7 +31,8 @@ def lane(task, counts, loss, given, X, y, bias, options, scratch, w0, sums, dX):
     plan = opened(given)
     start, stop, n_blocks = start_of(plan, task), start_of(plan, task + 1), blocks_of(plan, task)
     s0, sums0 = task * plan.lane_items, RESULTS + task * plan.lane_sums
-    sums[sums0 : sums0 + 4 * plan.panel + plan.n_classes] = 0.0
+    db0 = sums0 + 4 * plan.panel
+    sums[db0 : db0 + plan.n_classes] = 0.0
     total, fresh = 0.0, True
     for block in range(n_blocks):
         if is_stopped(counts):
@@ -46,7 +47,7 @@ def lane(task, counts, loss, given, X, y, bias, options, scratch, w0, sums, dX):
             loss_of_block, missed = receive(counts, plan, task, n_blocks - 1 - block, scratch, sums)
         total += loss_of_block
         if plan.want_b:
-            bias_gradient(plan, n, scratch, s0, sums, sums0)
+            bias_gradient(plan, n, scratch, s0, sums, db0)
         exchange(plan, scratch, s0, 0)
         x, x0, x_row = rows_at(plan, X, first, scratch, s0)
         if plan.want_w:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from . import differences, exchanges, moves, products
 from .blocks import COPIED, DIRECT
 from .counts import COUNTS
-from .jit import merged
 from .memory import RESULTS, SHORT, Sizes, row_items, whole_lines
 from .pivots import columns_of
 from .records import opener
@@ -70,6 +69,7 @@ class Plan(NamedTuple):
     n_slots: int  # blocks that may be stolen; see ``stealing``
     slot_items: int  # scratch of one: its dscores
     slots_at: int
+    steals_at: int  # where the counts of blocks and slots begin, after those of lanes, their pairs and ranges
     pivot_at: int  # the number of the pivot, and what it takes to find it
     first_stage: int  # that is shared: LANES where everybody packs W alone
     weights_at: int  # scratch after that of the lanes: W in panels
@@ -130,6 +130,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut(), inp
     has_pivot = n_columns < n_classes
     # Together they take a fourth of what the gradient does; where blocks are copied, the owner has to copy them anyhow.
     n_slots = min(cut.most_slots, n_features // (4 * block_rows)) if n_lanes > 1 and reading == DIRECT else 0
+    n_ranges = -(-n_features // TASK_FEATURES)
     slot_items = whole_lines(n_classes * block_rows, item_bytes)
     slots_at = whole_lines(gradient_at + (n_columns * width if want_w else 0), item_bytes)
     lane_sums = whole_lines(4 * panel + n_classes + 2 * n_slots + 1, 8)
@@ -160,13 +161,14 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut(), inp
         n_slots=n_slots,
         slot_items=slot_items,
         slots_at=slots_at,
+        steals_at=LANE_COUNTS + n_lanes + n_lanes // 2 + n_ranges,
         pivot_at=pivot_at,
         first_stage=LANES if packs_alone else CHOOSE if has_pivot else PACK,
         weights_at=weights_at,
         weights_items=n_columns * width if packs_alone else 0,
         lane_sums=lane_sums,
         squares_at=RESULTS + n_lanes * lane_sums,
-        n_ranges=-(-n_features // TASK_FEATURES),
+        n_ranges=n_ranges,
         fetches=reading == DIRECT,
         want_w=want_w,
         want_b="b" in wrt,
@@ -190,14 +192,8 @@ def sizes(plan):
 
 
 def n_counts(plan):
-    """How much there is to count: lanes and ranges of features are claimed one by one, lanes meet in pairs."""
-    return steal_counts(plan, plan.n_lanes)
-
-
-@merged
-def steal_counts(plan, lane):
-    """Where the counts of a lane begin: of the blocks that are taken, and for each slot whether it is filled."""
-    return LANE_COUNTS + plan.n_lanes + plan.n_lanes // 2 + plan.n_ranges + lane * (1 + plan.n_slots)
+    """How much there is to count."""
+    return plan.steals_at + plan.n_lanes * (1 + plan.n_slots)
 
 
 def most_threads(plan):

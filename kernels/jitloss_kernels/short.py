@@ -10,7 +10,7 @@ from .blocks import is_copied, read, where
 from .jit import Kernel, helper, merged
 from .memory import RESULTS
 from .moves import transpose_tile
-from .narrow_block import losses
+from .narrow_block import bias_gradient, losses
 from .options import weightless
 from .regulariser import regularise
 from .runs import run_dot_tile, run_outer_tile
@@ -28,12 +28,10 @@ def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratc
         read(X, 0, n, d, scratch, plan.copy_at, plan.copy_row)
     x, x0, x_row = where(X, 0, d, scratch, plan.copy_at, plan.copy_row)
     scores(plan, W, x, x0, x_row, bias, scratch)
-    dscores_at = RESULTS + 4 * plan.panel
-    sums[dscores_at : dscores_at + plan.n_classes] = 0.0
     sums[0], missed = losses(loss, plan, y, 0, n, options, scratch, 0, sums, RESULTS)
     if plan.want_b:
-        for j in range(plan.n_classes):
-            db[j] = sums[dscores_at + j]
+        db[:] = 0
+        bias_gradient(plan, n, scratch, 0, db, 0)
     turn(plan, scratch, False)
     if missed > 0:  # 0 times NaN is NaN: what has no weight must not be seen
         clear(plan, x, x0, x_row, y, options, scratch)

@@ -13,9 +13,14 @@ from __future__ import annotations
 from .counts import add, look, wait_for
 from .jit import helper, merged
 from .memory import RESULTS
-from .narrow_plan import steal_counts
 
 _STOLEN = 1 << 32
+
+
+@merged
+def count_of(plan, lane):
+    """Where the count of a lane is; after it come those that say of each slot whether it is filled."""
+    return plan.steals_at + lane * (1 + plan.n_slots)
 
 
 @merged
@@ -29,7 +34,7 @@ def take(counts, plan, lane, block, n_blocks):
     """Take the next block from the front, by the lane's owner; whether its scores are still to be computed."""
     if plan.n_slots == 0:
         return True
-    return block < n_blocks - _stolen_of(plan, add(counts, steal_counts(plan, lane), 1))
+    return block < n_blocks - _stolen_of(plan, add(counts, count_of(plan, lane), 1))
 
 
 @helper
@@ -39,7 +44,7 @@ def steal(counts, plan, lane, n_blocks):
     A lane that its owner has not begun is let be, and the last block but that at hand, too: the owner would have to
     wait for it.
     """
-    at = steal_counts(plan, lane)
+    at = count_of(plan, lane)
     seen = look(counts, at)
     front, back = seen % _STOLEN, seen // _STOLEN
     if front == 0 or front + back + 1 >= n_blocks:
@@ -56,14 +61,14 @@ def hand_over(counts, plan, lane, slot, scratch, s0, sums, found):
     _copy(scratch, s0, at, n)
     at = slot_sums(plan, lane, slot)
     sums[at], sums[at + 1] = found
-    add(counts, steal_counts(plan, lane) + 1 + slot, 1)
+    add(counts, count_of(plan, lane) + 1 + slot, 1)
 
 
 @helper
 def receive(counts, plan, lane, slot, scratch, sums):
     """Wait for a block's dscores, and bring them to where the owner would have computed them; its loss, and so on."""
     s0 = lane * plan.lane_items
-    wait_for(counts, steal_counts(plan, lane) + 1 + slot, 1)
+    wait_for(counts, count_of(plan, lane) + 1 + slot, 1)
     n, at = plan.n_classes * plan.block_rows, s0 + plan.slots_at + slot * plan.slot_items
     _copy(scratch, at, s0, n)
     at = slot_sums(plan, lane, slot)
