@@ -9,7 +9,7 @@ import pytest
 from jitloss.losses import LOSSES as TABLE
 from jitloss_kernels import counts, fused, narrow, narrow_plan, pointers, stealing, workers
 from jitloss_kernels.jit import Kernel, helper
-from jitloss_kernels.narrow_lane import rob
+from jitloss_kernels.narrow_lane import steal_blocks
 from jitloss_kernels.narrow_plan import opened
 from jitloss_kernels.panels import pack
 from jitloss_kernels.pivots import choose
@@ -45,8 +45,23 @@ def hand_over(shared, given, lane, slot, scratch, s0, sums, found):
 
 
 @compiled
-def receive(shared, given, lane, slot, scratch, sums):
-    return stealing.receive(shared, opened(given), lane, slot, scratch, sums)
+def receive(shared, given, lane, slot, sums, db0):
+    return stealing.receive(shared, opened(given), lane, slot, sums, db0)
+
+
+@compiled
+def shared_out(shared, given, lane):
+    return stealing.shared_out(shared, opened(given), lane)
+
+
+@compiled
+def share_out(shared, given, lane, n_stolen):
+    stealing.share_out(shared, opened(given), lane, n_stolen)
+
+
+@compiled
+def claim_range(shared, given, lane):
+    return stealing.claim_range(shared, opened(given), lane)
 
 
 @compiled
@@ -61,9 +76,13 @@ def steal_all(shared, given, lane, stolen):
     """A thief's, until the owner is through."""
     plan = opened(given)
     while counts.look(shared, stealing.count_of(plan, lane)) % (1 << 32) < len(stolen):
-        block = stealing.steal(shared, plan, lane, len(stolen))
-        if block >= 0:
-            stolen[block] += 1
+        slot = stealing.steal(shared, plan, lane, len(stolen))
+        if slot >= 0:
+            stolen[len(stolen) - 1 - slot] += 1
+
+
+def python(function):
+    return getattr(function, "py_func", function)
 
 
 run = helper(narrow.run.python)
@@ -78,55 +97,77 @@ def robbed(counts_, member, loss, given, W, X, y, bias, options, twice_decay, sc
         pack(task, plan, W, scratch, plan.weights_at)
     for lane in range(plan.n_lanes):
         counts.add(counts_, stealing.count_of(plan, lane), 1)  # as if the owner had begun
-    for own in range(2):
-        rob(own, counts_, loss, given, X, y, bias, options, scratch, plan.weights_at, sums)
+    for lane in range(plan.n_lanes):
+        own, w0 = (lane + 1) % plan.n_lanes, plan.weights_at
+        steal_blocks(lane, own, counts_, loss, given, X, y, bias, options, scratch, w0, sums, dX)
     for lane in range(plan.n_lanes):
         counts.add(counts_, stealing.count_of(plan, lane), -1)
     run(counts_, member, loss, given, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX)
 
 
 def test_owner_and_thief_meet():
-    """Ten blocks: one is begun before any is stolen, and one more is left to the owner."""
+    """Ten blocks, of which the first is begun before any is stolen."""
     _, given, shared = plan_of((300, 3073, 10), n_slots=8)
     assert steal(shared, given, 1, 10) == -1
     assert take(shared, given, 1, 0, 10)
-    assert [steal(shared, given, 1, 10) for _ in range(3)] == [9, 8, 7]
+    assert [steal(shared, given, 1, 10) for _ in range(3)] == [0, 1, 2]
     assert all(take(shared, given, 1, block, 10) for block in range(1, 5))
-    assert [steal(shared, given, 1, 10) for _ in range(3)] == [6, -1, -1]
-    assert [take(shared, given, 1, block, 10) for block in range(5, 10)] == [True, False, False, False, False]
+    assert [steal(shared, given, 1, 10) for _ in range(4)] == [3, 4, -1, -1]
+    assert not take(shared, given, 1, 5, 10)
     assert steal(shared, given, 0, 10) == -1
 
 
 def test_no_more_is_stolen_than_there_are_slots():
     _, given, shared = plan_of((300, 3073, 10), n_slots=2)
     assert take(shared, given, 0, 0, 9)
-    assert [steal(shared, given, 0, 9) for _ in range(4)] == [8, 7, -1, -1]
-    assert [take(shared, given, 0, block, 9) for block in range(1, 9)] == [True] * 6 + [False] * 2
+    assert [steal(shared, given, 0, 9) for _ in range(4)] == [0, 1, -1, -1]
+    assert [take(shared, given, 0, block, 9) for block in range(1, 8)] == [True] * 6 + [False]
 
 
 def test_nothing_is_stolen_of_a_call_that_is_interrupted():
     _, given, shared = plan_of((300, 3073, 10))
     shared[:] = counts.ALL_DONE
     assert steal(shared, given, 0, 1000) == -1
+    assert shared_out(shared, given, 0) == 0
+    assert claim_range(shared, given, 0) >= counts.ALL_DONE
 
 
 def test_the_owner_waits_for_the_thief():
     """Who comes first finds nothing yet, and takes what is handed over later."""
-    plan, given, shared = plan_of(SHAPES["python"])
+    plan, given, shared = plan_of(SHAPES["python"], want_b=True)
     scratch, sums, found = np.zeros(narrow_plan.sizes(plan).n_items), np.zeros(narrow_plan.sizes(plan).n_sums), []
-    n, thief = plan.n_classes * plan.block_rows, np.arange(plan.n_classes * plan.block_rows) + 1.0
+    n = plan.n_classes * plan.block_rows
     assert plan.n_slots > 1
-    owner = threading.Thread(target=lambda: found.append(receive(shared, given, 1, 1, scratch, sums)))
-    hand_over(shared, given, 1, 0, scratch, 0, sums, (-1.0, -1.0))  # compiles it; another slot
-    receive(shared, given, 1, 0, scratch, sums)
+    owner = threading.Thread(target=lambda: found.append(receive(shared, given, 1, 1, sums, 3)))
+    hand_over(shared, given, 1, 0, scratch, 0, sums, (-1.0, -1.0))  # another slot; now all is compiled
+    assert receive(shared, given, 1, 0, sums, 0) == -1
     owner.start()
     time.sleep(0.1)
     assert not found
-    scratch[:n] = thief
+    scratch[:n] = np.arange(n) + 1.0
+    db0 = python(stealing.sums_of)(plan, 1, 1) + stealing.SUMS_OF_SLOT
+    sums[3:5], sums[db0 : db0 + 2] = (1, 2), (10, 20)
     hand_over(shared, given, 1, 1, scratch, 0, sums, (5.0, 3.0))
     owner.join()
-    assert found == [(5.0, 3.0)]
-    np.testing.assert_array_equal(scratch[plan.lane_items : plan.lane_items + n], thief)
+    assert found == [5.0]
+    assert sums[db0 - 1] == 3
+    np.testing.assert_array_equal(sums[3:5], [11, 22])
+    dscores = python(stealing.slot_of)(plan, 1, 1)
+    np.testing.assert_array_equal(scratch[dscores : dscores + n], np.arange(n) + 1.0)
+
+
+def test_the_thief_waits_until_the_gradient_is_shared_out():
+    plan, given, shared = plan_of(SHAPES["python"])
+    share_out(shared, given, 0, 2)
+    assert shared_out(shared, given, 0) == 2
+    found = []
+    thief = threading.Thread(target=lambda: found.append(shared_out(shared, given, 1)))
+    thief.start()
+    time.sleep(0.1)
+    assert not found
+    share_out(shared, given, 1, plan.n_slots)
+    thief.join()
+    assert found == [plan.n_slots]
 
 
 @needs_jit
@@ -146,11 +187,11 @@ def test_every_block_is_computed_once(n_slots):
         assert sum(stolen).sum() <= n_slots
 
 
-@pytest.mark.parametrize("options", ["bias", "weights"])
+@pytest.mark.parametrize("options", ["bias", "weights", "nothing first"])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_what_is_stolen_has_the_same_bits(name, dtype, loss, options, monkeypatch):
-    """Also where rows of no weight, which hold NaN, are passed over one by one."""
+    """Also where rows of no weight, which hold NaN, are passed over one by one, or are all that the owner has."""
     shape = SHAPES[name]
     W, X, y = make(shape, dtype)
     plan, *_ = plan_of(shape, W.itemsize)
@@ -160,6 +201,9 @@ def test_what_is_stolen_has_the_same_bits(name, dtype, loss, options, monkeypatc
     if options == "weights":
         given["sample_weight"] = np.where(np.arange(shape[0]) % 7 == 3, 0.0, 0.5 + y)
         X[3::35] = np.nan
+    if options == "nothing first":
+        missed = np.arange(shape[0]) % (shape[0] // plan.n_lanes) < plan.block_rows + 8
+        X[missed], given["sample_weight"] = np.nan, np.where(missed, 0.0, 1.0)
     solve, seen = fused.solve, []
 
     def solve_robbed(task, *others):

@@ -9,7 +9,7 @@ from pathlib import Path
 from .sides import BrokenError, git
 
 _SCORES = "    scores(plan, X, first, n, bias, scratch, s0, w0, next_block)\n"
-_BLOCK = _SCORES + "    return losses"
+_BLOCK = _SCORES + "    found = losses"
 _EXPONENTIAL = "    r = vectors.multiply_add(whole, low, vectors.multiply_add(whole, high, inside))\n"
 _ADDITIONS = "    for _ in range(240):\n        r = vectors.multiply_add(vectors.zero, inside, r)\n"
 _FULL_SERIES = "else (_FLOAT64, _D)"

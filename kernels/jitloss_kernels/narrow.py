@@ -36,7 +36,7 @@ def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratc
             task = claim_task(counts, plan, stage, near)
             if task >= n_tasks:
                 if stage == LANES and own >= 0:
-                    rob(own, counts, loss, given, X, y, bias, options, scratch, w0, sums)
+                    rob(own, counts, loss, given, X, y, bias, options, scratch, w0, sums, dX)
                 break
             if stage == CHOOSE:
                 choose(plan, W, scratch)

@@ -112,24 +112,25 @@ def bias_gradient(plan, n, scratch, s0, db, at):
 
 
 @merged
-def gradient(plan, x, x0, x_row, i, n, fresh, scratch, s0):
-    """dW += Xᵀ dscores for n rows of a block, from row i on; `fresh`: = instead of +=.
+def gradient(plan, x, x0, x_row, i, n, fresh, scratch, s0, g0, left, right):
+    """dW += Xᵀ dscores for n rows of a block, from row i on, and features `left` to `right`; `fresh`: = instead of +=.
 
-    Segments come in the order opposite to that of the scores: the last of those is in L2 yet. The first group of
-    classes, and the second if there is one, each fetch half of what comes next: another segment, or the next block.
+    The dscores are at `s0`, dW at `g0`. Segments come in the order opposite to that of the scores: the last of those is
+    in L2 yet. The first group of classes, and the second if there is one, each fetch half of what comes next: another
+    segment, or the next block.
     """
     rows, c = plan.block_rows, plan.n_columns
     for back in range(0, plan.n_features, plan.segment):
-        begin = (plan.n_features - 1) // plan.segment * plan.segment - back
-        length = min(plan.segment, plan.n_features - begin)
-        ahead = (x_row * rows if begin == 0 else -plan.segment) if plan.fetches else 0
-        for j in range(0, c, plan.group):
+        start = (plan.n_features - 1) // plan.segment * plan.segment - back
+        begin, end = max(start, left), min(start + plan.segment, right)
+        ahead = (x_row * rows if start == 0 or left > 0 else -plan.segment) if plan.fetches else 0
+        for j in range(0, c if begin < end else 0, plan.group):
             height = min(plan.group, c - j)
             if fresh or _any_nonzero(scratch, s0 + j * rows + i, height, rows, n):
                 outer_tile(
                     plan.outer_tile, height, scratch, s0 + j * rows + i, rows, 1, x, x0 + i * x_row + begin, x_row,
-                    plan.panel, n, scratch, s0 + plan.gradient_at + place_of(plan, j, begin), plan.panel,
-                    height * plan.panel, length, fresh, ahead,
+                    plan.panel, n, scratch, g0 + place_of(plan, j, begin), plan.panel,
+                    height * plan.panel, end - begin, fresh, ahead,
                 )  # fmt: skip
                 ahead = ahead + rows // 2 * x_row if j == 0 and plan.fetches else 0
 

@@ -13,6 +13,7 @@ from .pivots import columns_of
 from .records import opener
 from .rows import SCORE_FLOPS
 from .shapes import TALLEST, even_height, heights, item_name, panel_items, vector_items
+from .stealing import COUNTS_OF_LANE, SUMS_OF_SLOT
 
 CHOOSE, PACK, LANES, FOLD, ADD, N_STAGES = range(6)
 # Where the counts of the lanes begin, and after them those of the pairs: after the stages', and who takes part.
@@ -133,7 +134,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut(), inp
     n_ranges = -(-n_features // TASK_FEATURES)
     slot_items = whole_lines(n_classes * block_rows, item_bytes)
     slots_at = whole_lines(gradient_at + (n_columns * width if want_w else 0), item_bytes)
-    lane_sums = whole_lines(4 * panel + n_classes + 2 * n_slots + 1, 8)
+    lane_sums = whole_lines(4 * panel + n_classes + n_slots * (SUMS_OF_SLOT + n_classes) + 1, 8)
     lane_items = slots_at + n_slots * slot_items
     pivot_at = n_lanes * lane_items
     weights_at = pivot_at + (whole_lines(1 + differences.peak_items(item_bytes), item_bytes) if has_pivot else 0)
@@ -193,7 +194,7 @@ def sizes(plan):
 
 def n_counts(plan):
     """How much there is to count."""
-    return plan.steals_at + plan.n_lanes * (1 + plan.n_slots)
+    return plan.steals_at + plan.n_lanes * (COUNTS_OF_LANE + plan.n_slots)
 
 
 def most_threads(plan):

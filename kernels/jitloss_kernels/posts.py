@@ -26,10 +26,10 @@ ASLEEP, AWAKE, BUSY = range(3)
 _PLACE_BYTES = CACHE_LINE  # a line each
 _CALLED = 8  # bytes from there to what is not 0 when the helper has to come back to Python,
 _MISSED = 16  # and to how many jobs in a row it has not taken up, or done on the core of the thread that called
-# So many looks before a helper goes to sleep, two milliseconds. The first, for about sixty microseconds, come close
-# together, for in a loop of short calls the next one comes soon; then it sleeps in between, and leaves the core to
-# those who may need it, the caller among them.
-_SPINS = 300
+# So many looks before a helper goes to sleep, two milliseconds. The first, for a good hundred microseconds, come close
+# together, for in a loop of short calls the next one comes soon: Python takes some fifty where a call has pushed it out
+# of the caches. Then the helper sleeps in between, and leaves the core to those who may need it, perhaps the caller.
+_SPINS = 800
 _LOOKS = _SPINS + 80
 
 

@@ -133,7 +133,9 @@ def lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, b1, W2, b2,
         if plan.trains:
             total += backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0)
             x, x0, x_row = narrow_block.rows_at(first, X, row, scratch, s0)
-            narrow_block.gradient(first, x, x0, x_row, 0, n, row == start, scratch, s0)
+            narrow_block.gradient(
+                first, x, x0, x_row, 0, n, row == start, scratch, s0, s0 + first.gradient_at, 0, first.n_features
+            )
         else:
             hand_out(plan, row, n, scratch, s0, scores)
     if start >= stop and plan.trains:
