@@ -9,7 +9,7 @@ import pytest
 from jitloss.losses import LOSSES as TABLE
 from jitloss_kernels import counts, fused, narrow, narrow_plan, pointers, stealing, workers
 from jitloss_kernels.jit import Kernel, helper
-from jitloss_kernels.narrow_lane import steal_blocks
+from jitloss_kernels.narrow_lane import lane
 from jitloss_kernels.narrow_plan import opened
 from jitloss_kernels.panels import pack
 from jitloss_kernels.pivots import choose
@@ -30,59 +30,63 @@ def plan_of(shape, item_bytes=8, **changes):
 
 
 @compiled
-def take(shared, given, lane, block, n_blocks):
-    return stealing.take(shared, opened(given), lane, block, n_blocks)
+def take(shared, given, lane, back):
+    """By the owner; whether the block is still to be computed."""
+    plan = opened(given)
+    return not stealing.is_taken(shared, plan, stealing.counts_of(plan, lane), back)
 
 
 @compiled
 def steal(shared, given, lane, n_blocks):
-    return stealing.steal(shared, opened(given), lane, n_blocks)
+    plan = opened(given)
+    return stealing.steal(shared, plan, stealing.counts_of(plan, lane), n_blocks)
 
 
 @compiled
-def hand_over(shared, given, lane, slot, scratch, s0, sums, found):
-    stealing.hand_over(shared, opened(given), lane, slot, scratch, s0, sums, found)
+def hand_over(shared, given, lane, slot, scratch, source, target):
+    plan = opened(given)
+    stealing.hand_over(shared, plan, stealing.counts_of(plan, lane), slot, scratch, source, target)
 
 
 @compiled
-def receive(shared, given, lane, slot, sums, db0):
-    return stealing.receive(shared, opened(given), lane, slot, sums, db0)
+def receive(shared, given, lane, n_stolen, sums, total):
+    plan = opened(given)
+    return stealing.receive(shared, plan, stealing.counts_of(plan, lane), n_stolen, sums, total)
 
 
 @compiled
 def shared_out(shared, given, lane):
-    return stealing.shared_out(shared, opened(given), lane)
+    plan = opened(given)
+    return stealing.shared_out(shared, plan, stealing.counts_of(plan, lane))
 
 
 @compiled
 def share_out(shared, given, lane, n_stolen):
-    stealing.share_out(shared, opened(given), lane, n_stolen)
+    stealing.share_out(shared, stealing.counts_of(opened(given), lane), n_stolen)
 
 
 @compiled
 def claim_range(shared, given, lane):
-    return stealing.claim_range(shared, opened(given), lane)
+    return stealing.claim_range(shared, stealing.counts_of(opened(given), lane))
 
 
 @compiled
 def own_all(shared, given, lane, own):
     """An owner's way through a lane: which blocks are still to be computed."""
+    plan = opened(given)
     for block in range(len(own)):
-        own[block] = stealing.take(shared, opened(given), lane, block, len(own))
+        own[block] = not stealing.is_taken(shared, plan, stealing.counts_of(plan, lane), len(own) - 1 - block)
 
 
 @compiled
 def steal_all(shared, given, lane, stolen):
     """A thief's, until the owner is through."""
     plan = opened(given)
-    while counts.look(shared, stealing.count_of(plan, lane)) % (1 << 32) < len(stolen):
-        slot = stealing.steal(shared, plan, lane, len(stolen))
+    c0 = stealing.counts_of(plan, lane)
+    while counts.look(shared, c0) % (1 << 32) < len(stolen):
+        slot = stealing.steal(shared, plan, c0, len(stolen))
         if slot >= 0:
             stolen[len(stolen) - 1 - slot] += 1
-
-
-def python(function):
-    return getattr(function, "py_func", function)
 
 
 run = helper(narrow.run.python)
@@ -95,13 +99,14 @@ def robbed(counts_, member, loss, given, W, X, y, bias, options, twice_decay, sc
     choose(plan, W, scratch)
     for task in range(plan.n_ranges):
         pack(task, plan, W, scratch, plan.weights_at)
-    for lane in range(plan.n_lanes):
-        counts.add(counts_, stealing.count_of(plan, lane), 1)  # as if the owner had begun
-    for lane in range(plan.n_lanes):
-        own, w0 = (lane + 1) % plan.n_lanes, plan.weights_at
-        steal_blocks(lane, own, counts_, loss, given, X, y, bias, options, scratch, w0, sums, dX)
-    for lane in range(plan.n_lanes):
-        counts.add(counts_, stealing.count_of(plan, lane), -1)
+    for victim in range(plan.n_lanes):
+        c0 = stealing.counts_of(plan, victim)
+        counts.add(counts_, c0, 1)  # as if the owner had begun,
+        counts.add(counts_, c0 + 1, 1)  # and had nothing to share
+        own, w0 = (victim + 1) % plan.n_lanes, plan.weights_at
+        lane(victim, own, counts_, loss, given, X, y, bias, options, scratch, w0, sums, dX)
+        counts.add(counts_, c0, -1)
+        counts.add(counts_, c0 + 1, -1)
     run(counts_, member, loss, given, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX)
 
 
@@ -109,19 +114,19 @@ def test_owner_and_thief_meet():
     """Ten blocks, of which the first is begun before any is stolen."""
     _, given, shared = plan_of((300, 3073, 10), n_slots=8)
     assert steal(shared, given, 1, 10) == -1
-    assert take(shared, given, 1, 0, 10)
+    assert take(shared, given, 1, 9)
     assert [steal(shared, given, 1, 10) for _ in range(3)] == [0, 1, 2]
-    assert all(take(shared, given, 1, block, 10) for block in range(1, 5))
+    assert all(take(shared, given, 1, back) for back in range(8, 4, -1))
     assert [steal(shared, given, 1, 10) for _ in range(4)] == [3, 4, -1, -1]
-    assert not take(shared, given, 1, 5, 10)
+    assert not take(shared, given, 1, 4)
     assert steal(shared, given, 0, 10) == -1
 
 
 def test_no_more_is_stolen_than_there_are_slots():
     _, given, shared = plan_of((300, 3073, 10), n_slots=2)
-    assert take(shared, given, 0, 0, 9)
+    assert take(shared, given, 0, 8)
     assert [steal(shared, given, 0, 9) for _ in range(4)] == [0, 1, -1, -1]
-    assert [take(shared, given, 0, block, 9) for block in range(1, 8)] == [True] * 6 + [False]
+    assert [take(shared, given, 0, back) for back in range(7, 0, -1)] == [True] * 6 + [False]
 
 
 def test_nothing_is_stolen_of_a_call_that_is_interrupted():
@@ -133,27 +138,25 @@ def test_nothing_is_stolen_of_a_call_that_is_interrupted():
 
 
 def test_the_owner_waits_for_the_thief():
-    """Who comes first finds nothing yet, and takes what is handed over later."""
-    plan, given, shared = plan_of(SHAPES["python"], want_b=True)
+    """Who comes first finds one slot filled, and waits for the other."""
+    plan, given, shared = plan_of(SHAPES["python"])
     scratch, sums, found = np.zeros(narrow_plan.sizes(plan).n_items), np.zeros(narrow_plan.sizes(plan).n_sums), []
-    n = plan.n_classes * plan.block_rows
-    assert plan.n_slots > 1
-    owner = threading.Thread(target=lambda: found.append(receive(shared, given, 1, 1, sums, 3)))
-    hand_over(shared, given, 1, 0, scratch, 0, sums, (-1.0, -1.0))  # another slot; now all is compiled
-    assert receive(shared, given, 1, 0, sums, 0) == -1
+    source, target = 0, 3 * plan.slot_items
+    hand_over(shared, given, 0, 0, scratch, source, target)
+    receive(shared, given, 0, 1, sums, 0)  # now all is compiled
+    owner = threading.Thread(target=lambda: found.append(receive(shared, given, 1, 2, sums, 0)))
+    n, scratch[: plan.slot_items] = plan.slot_sums, np.arange(plan.slot_items) + 1.0
+    sums[:n], sums[2 * n : 3 * n] = 1, np.arange(n)
+    hand_over(shared, given, 1, 1, scratch, source, target)
     owner.start()
     time.sleep(0.1)
     assert not found
-    scratch[:n] = np.arange(n) + 1.0
-    db0 = python(stealing.sums_of)(plan, 1, 1) + stealing.SUMS_OF_SLOT
-    sums[3:5], sums[db0 : db0 + 2] = (1, 2), (10, 20)
-    hand_over(shared, given, 1, 1, scratch, 0, sums, (5.0, 3.0))
+    sums[n : 2 * n] = 10 + np.arange(n)
+    hand_over(shared, given, 1, 0, scratch, source, target)
     owner.join()
-    assert found == [5.0]
-    assert sums[db0 - 1] == 3
-    np.testing.assert_array_equal(sums[3:5], [11, 22])
-    dscores = python(stealing.slot_of)(plan, 1, 1)
-    np.testing.assert_array_equal(scratch[dscores : dscores + n], np.arange(n) + 1.0)
+    np.testing.assert_array_equal(scratch[target : target + plan.slot_items], np.arange(plan.slot_items) + 1.0)
+    np.testing.assert_array_equal(sums[:n], 11 + 2 * np.arange(n))
+    assert found == [1.0 + 11.0]
 
 
 def test_the_thief_waits_until_the_gradient_is_shared_out():

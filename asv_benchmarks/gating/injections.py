@@ -8,8 +8,10 @@ from pathlib import Path
 
 from .sides import BrokenError, git
 
-_SCORES = "    scores(plan, X, first, n, bias, scratch, s0, w0, next_block)\n"
-_BLOCK = _SCORES + "    found = losses"
+_SCORES = (
+    "            scores(plan, X, first, n, bias, scratch, s0, w0, -plan.block_rows if steals else plan.block_rows)\n"
+)
+_BLOCK = _SCORES + "            loss_of_block"
 _EXPONENTIAL = "    r = vectors.multiply_add(whole, low, vectors.multiply_add(whole, high, inside))\n"
 _ADDITIONS = "    for _ in range(240):\n        r = vectors.multiply_add(vectors.zero, inside, r)\n"
 _FULL_SERIES = "else (_FLOAT64, _D)"
@@ -36,7 +38,7 @@ class Injection:
 
 def _scores_again(share: int) -> str:
     """Scores computed twice in so many of twenty blocks: once takes somewhat less than half of the time."""
-    now_and_then = f"    if first // plan.block_rows * {share} % 20 < {share}:\n"
+    now_and_then = f"            if first // plan.block_rows * {share} % 20 < {share}:\n"
     return _SCORES + now_and_then + "    " + _BLOCK
 
 

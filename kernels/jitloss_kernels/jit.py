@@ -47,8 +47,17 @@ EXACT = PART | {"fastmath": {"contract"}}
 
 
 def helper(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile `function` for use inside kernels; it is cached on disk as a part of each of them."""
-    return numba.njit(**PART)(function)
+    """Compile `function` for use inside kernels; it is cached on disk as a part of each of them.
+
+    What is compiled for a number serves those who write it out, too: numba would compile it again for each such.
+    """
+    dispatcher = numba.njit(**PART)(function)
+    if not numba.config.DISABLE_JIT:
+        template = dispatcher.get_call_template
+        dispatcher.get_call_template = lambda args, named: template(
+            tuple(map(types.unliteral, args)), {name: types.unliteral(kind) for name, kind in named.items()}
+        )
+    return dispatcher
 
 
 def merged(function: Callable[..., Any]) -> Callable[..., Any]:

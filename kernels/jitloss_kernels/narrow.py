@@ -17,26 +17,28 @@ from __future__ import annotations
 
 from .counts import ALL_DONE, beginning, claim, claim_near, finish, wait
 from .jit import Kernel, helper, merged
-from .memory import RESULTS
-from .narrow_lane import lane, rob
+from .narrow_lane import lane
 from .narrow_plan import ADD, CHOOSE, FOLD, LANE_COUNTS, LANES, N_STAGES, PACK, opened
 from .panels import fold, join, pack
 from .pivots import choose
+from .stealing import DB, sums_of
 
 
 @Kernel
 def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
     plan = opened(given)
-    w0, own = weights_of(plan), -1
+    w0, own, n_robbed = weights_of(plan), -1, 0
     for stage in range(plan.first_stage, N_STAGES):
         n_tasks = tasks_of(plan, stage)
         near = beginning(member, n_tasks)
         while True:
-            task = claim_task(counts, plan, stage, near)
+            task = n_tasks if n_robbed > 0 else claim_task(counts, plan, stage, near)
+            robs = task >= n_tasks and stage == LANES and own >= 0 and n_robbed < n_tasks - 1
+            if robs:  # there is one lane of its own, for scratch and W
+                n_robbed += 1
+                task = (own + n_robbed) % n_tasks
             if task >= n_tasks:
-                if stage == LANES and own >= 0:
-                    rob(own, counts, loss, given, X, y, bias, options, scratch, w0, sums, dX)
                 break
             if stage == CHOOSE:
                 choose(plan, W, scratch)
@@ -45,15 +47,19 @@ def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratc
             elif stage == LANES:
                 if w0 < 0:
                     w0 = pack_alone(counts, plan, W, scratch)
-                lane(task, counts, loss, given, X, y, bias, options, scratch, w0, sums, dX)
-                join(task, counts, plan, scratch)
-                own, near = task, task + 1
+                own = own if robs else task
+                lane(task, own, counts, loss, given, X, y, bias, options, scratch, w0, sums, dX)
+                if not robs:
+                    join(task, counts, plan, scratch)
+                    near = task + 1
             elif stage == FOLD:
                 fold(task, plan, W, scratch.dtype.type(twice_decay), scratch, sums, dW)
                 near = task + 1
             else:
                 add(plan, twice_decay, sums, db)
-            finish(counts, stage)
+            if not robs:
+                finish(counts, stage)
+        n_robbed = 0
         wait(counts, stage, n_tasks)
 
 
@@ -106,12 +112,12 @@ def add(plan, twice_decay, sums, db):
     """The sum of the losses and db, lane after lane; the sum of W²."""
     sums[0] = sums[1] = 0.0
     for task in range(plan.n_lanes):
-        sums[0] += sums[RESULTS + (task + 1) * plan.lane_sums - 1]
+        sums[0] += sums[sums_of(plan, task)]
     if plan.want_b:
         for j in range(plan.n_classes):
             total = 0.0
             for task in range(plan.n_lanes):
-                total += sums[RESULTS + task * plan.lane_sums + 4 * plan.panel + j]
+                total += sums[sums_of(plan, task) + DB + j]
             db[j] = total
     if twice_decay != 0:
         for task in range(plan.n_ranges):

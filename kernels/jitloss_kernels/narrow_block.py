@@ -111,13 +111,12 @@ def bias_gradient(plan, n, scratch, s0, db, at):
         db[at + j] += total
 
 
-@merged
-def gradient(plan, x, x0, x_row, i, n, fresh, scratch, s0, g0, left, right):
-    """dW += Xᵀ dscores for n rows of a block, from row i on, and features `left` to `right`; `fresh`: = instead of +=.
+@helper
+def gradient(plan, x, x0, x_row, n, fresh, scratch, s0, g0, left, right):
+    """dW at `g0` += Xᵀ dscores for n rows of a block, and features `left` to `right`; `fresh`: = instead of +=.
 
-    The dscores are at `s0`, dW at `g0`. Segments come in the order opposite to that of the scores: the last of those is
-    in L2 yet. The first group of classes, and the second if there is one, each fetch half of what comes next: another
-    segment, or the next block.
+    Segments come in the order opposite to that of the scores: the last of those is in L2 yet. The first group of
+    classes, and the second if there is one, each fetch half of what comes next: another segment, or the next block.
     """
     rows, c = plan.block_rows, plan.n_columns
     for back in range(0, plan.n_features, plan.segment):
@@ -126,9 +125,9 @@ def gradient(plan, x, x0, x_row, i, n, fresh, scratch, s0, g0, left, right):
         ahead = (x_row * rows if start == 0 or left > 0 else -plan.segment) if plan.fetches else 0
         for j in range(0, c if begin < end else 0, plan.group):
             height = min(plan.group, c - j)
-            if fresh or _any_nonzero(scratch, s0 + j * rows + i, height, rows, n):
+            if fresh or _any_nonzero(scratch, s0 + j * rows, height, rows, n):
                 outer_tile(
-                    plan.outer_tile, height, scratch, s0 + j * rows + i, rows, 1, x, x0 + i * x_row + begin, x_row,
+                    plan.outer_tile, height, scratch, s0 + j * rows, rows, 1, x, x0 + begin, x_row,
                     plan.panel, n, scratch, g0 + place_of(plan, j, begin), plan.panel,
                     height * plan.panel, end - begin, fresh, ahead,
                 )  # fmt: skip

@@ -13,7 +13,7 @@ from .pivots import columns_of
 from .records import opener
 from .rows import SCORE_FLOPS
 from .shapes import TALLEST, even_height, heights, item_name, panel_items, vector_items
-from .stealing import COUNTS_OF_LANE, SUMS_OF_SLOT
+from .stealing import COUNTS_OF_LANE, DB
 
 CHOOSE, PACK, LANES, FOLD, ADD, N_STAGES = range(6)
 # Where the counts of the lanes begin, and after them those of the pairs: after the stages', and who takes part.
@@ -69,13 +69,14 @@ class Plan(NamedTuple):
     gradient_at: int
     n_slots: int  # blocks that may be stolen; see ``stealing``
     slot_items: int  # scratch of one: its dscores
+    slot_sums: int  # and float64 sums
     slots_at: int
     steals_at: int  # where the counts of blocks and slots begin, after those of lanes, their pairs and ranges
     pivot_at: int  # the number of the pivot, and what it takes to find it
     first_stage: int  # that is shared: LANES where everybody packs W alone
     weights_at: int  # scratch after that of the lanes: W in panels
     weights_items: int  # from there to W of the next who packs alone; 0: one for all
-    lane_sums: int  # float64 scratch of one lane: totals, db, loss; after RESULTS
+    lane_sums: int  # float64 scratch of one lane: totals; loss and db, its own and those of the slots; after RESULTS
     squares_at: int  # float64 scratch of the ranges of features: their sums of W²
     n_ranges: int  # of features
     fetches: bool  # each product half of the next block; one that is copied comes by itself, row after row
@@ -134,7 +135,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut(), inp
     n_ranges = -(-n_features // TASK_FEATURES)
     slot_items = whole_lines(n_classes * block_rows, item_bytes)
     slots_at = whole_lines(gradient_at + (n_columns * width if want_w else 0), item_bytes)
-    lane_sums = whole_lines(4 * panel + n_classes + n_slots * (SUMS_OF_SLOT + n_classes) + 1, 8)
+    lane_sums = whole_lines(4 * panel + (1 + n_slots) * (DB + n_classes), 8)
     lane_items = slots_at + n_slots * slot_items
     pivot_at = n_lanes * lane_items
     weights_at = pivot_at + (whole_lines(1 + differences.peak_items(item_bytes), item_bytes) if has_pivot else 0)
@@ -161,6 +162,7 @@ def plan(n_rows, n_features, n_classes, item_bytes, reading, wrt, cut=Cut(), inp
         gradient_at=gradient_at,
         n_slots=n_slots,
         slot_items=slot_items,
+        slot_sums=DB + n_classes,
         slots_at=slots_at,
         steals_at=LANE_COUNTS + n_lanes + n_lanes // 2 + n_ranges,
         pivot_at=pivot_at,

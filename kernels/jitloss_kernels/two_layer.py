@@ -30,6 +30,7 @@ from .rows import SAMPLES
 from .rows import rows as rows_of_strip
 from .rows import tag as tag_of
 from .shapes import TALLEST
+from .stealing import DB
 from .tiles import dot_tile, outer_tile
 from .two_layer_plan import opened, plan
 
@@ -134,13 +135,13 @@ def lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, b1, W2, b2,
             total += backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0)
             x, x0, x_row = narrow_block.rows_at(first, X, row, scratch, s0)
             narrow_block.gradient(
-                first, x, x0, x_row, 0, n, row == start, scratch, s0, s0 + first.gradient_at, 0, first.n_features
+                first, x, x0, x_row, n, row == start, scratch, s0, s0 + first.gradient_at, 0, first.n_features
             )
         else:
             hand_out(plan, row, n, scratch, s0, scores)
     if start >= stop and plan.trains:
         scratch[s0 + first.gradient_at : s0 + first.gradient_at + first.n_classes * first.width] = 0
-    sums[sums0 + first.lane_sums - 1] = total
+    sums[sums0 + 4 * first.panel] = total
 
 
 @helper
@@ -177,7 +178,7 @@ def backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0):
         in_strip = min(strip, n - i)
         rows_of_strip(loss, scratch, at + i, block, c, SAMPLES, y, row + i, in_strip, options, part, totals)
         total += totals[0]
-    db = sums0 + 4 * strip
+    db = sums0 + 4 * strip + DB
     for j in range(c):
         sums[db + n_hidden + j] += _sum(scratch, at + j * block, n)
     _weights_gradient(plan, n, scratch, s0)
@@ -237,7 +238,7 @@ def add(plan, twice_decay, scratch, sums, W2, dW2, db2):
     for j in range(c):
         total = 0.0
         for lane in range(first.n_lanes):
-            total += sums[RESULTS + lane * first.lane_sums + 4 * first.panel + first.n_classes + j]
+            total += sums[RESULTS + lane * first.lane_sums + 4 * first.panel + DB + first.n_classes + j]
         db2[j] = total
     decay, squares = scratch.dtype.type(twice_decay), 0.0
     for k in range(len(W2)):

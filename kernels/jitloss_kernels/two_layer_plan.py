@@ -9,6 +9,7 @@ from . import narrow_plan, products
 from .memory import RESULTS, whole_lines
 from .records import opener
 from .shapes import TALLEST, even_height, heights, item_name
+from .stealing import DB
 
 # W1 and dW1 are large: a block has more rows than fit into L2, so that they are walked through less often.
 _CUT = narrow_plan.Cut(
@@ -45,7 +46,7 @@ def plan(n_rows, n_features, n_hidden, n_outputs, item_bytes, reading, trains):
     slopes_at = packed_at + (n_outputs * first.block_rows if trains else 0)
     gradient_at = slopes_at + (TALLEST * first.block_rows if trains else 0)
     lane_items = whole_lines(gradient_at + (n_hidden * n_outputs if trains else 0), item_bytes)
-    lane_sums = whole_lines(4 * first.panel + n_hidden + n_outputs + 1, 8)
+    lane_sums = whole_lines(4 * first.panel + DB + n_hidden + n_outputs, 8)
     group = even_height(n_outputs)
     item = item_name(item_bytes)
     # The second layer has other heights; they go to the same tables.
