@@ -20,19 +20,7 @@ ALL_DONE = 1 << 40
 @merged
 def claim(counts, stage):
     """The number of the next task of `stage`, whether or not there is such a task."""
-    return _add(counts, COUNTS * stage, 1)
-
-
-@merged
-def add(counts, at, n):
-    """Add n to the count at `at`; returns what was there before."""
-    return _add(counts, at, n)
-
-
-@merged
-def look(counts, at):
-    """What stands in the count at `at` just now."""
-    return _peek(counts, at)
+    return add(counts, COUNTS * stage, 1)
 
 
 @helper
@@ -44,7 +32,7 @@ def claim_near(counts, at, n, near):
     """
     for i in range(n):
         task = (near + i) % n
-        if _add(counts, at + task, 1) == 0:
+        if add(counts, at + task, 1) == 0:
             return task
     return n
 
@@ -60,7 +48,7 @@ def claim_share(counts, at, n, share):
         number = (share + i) % SHARES
         begin, end = number * n // SHARES, (number + 1) * n // SHARES
         if begin < end:
-            task = begin + _add(counts, at + number, 1)
+            task = begin + add(counts, at + number, 1)
             if task < end:
                 return task
     return n
@@ -79,7 +67,7 @@ def beginning(member, n):
 @merged
 def finish(counts, stage):
     """Say that a task of `stage` is done."""
-    _add(counts, COUNTS * stage + 1, 1)
+    add(counts, COUNTS * stage + 1, 1)
 
 
 @merged
@@ -92,7 +80,7 @@ def wait(counts, stage, n_tasks):
 def wait_for(counts, at, n):
     """Return when the count at `at` is n or more. What was written before it was counted is visible then."""
     looks = 0
-    while _add(counts, at, 0) < n:
+    while add(counts, at, 0) < n:
         looks += 1
         _pause(looks)
 
@@ -100,15 +88,15 @@ def wait_for(counts, at, n):
 @merged
 def is_stopped(counts):
     """Whether this call has been interrupted: to be asked once a block."""
-    return _peek(counts, 0) >= ALL_DONE
+    return look(counts, 0) >= ALL_DONE
 
 
-def _peek(counts, index):
+def look(counts, index):
     """What stands in counts[index] just now."""
     return counts[index]
 
 
-def _add(counts, index, n):
+def add(counts, index, n):
     """counts[index] += n, seen by all threads at once; returns what was there before."""
     before = counts[index]
     counts[index] += n
@@ -119,13 +107,13 @@ def _pause(looks):
     """Leave the core to others, if this takes long."""
 
 
-@overload(_add)
+@overload(add)
 def _add_compiled(counts, index, n):
     return lambda counts, index, n: atomics.add(place(counts, index), n)
 
 
-@overload(_peek)
-def _peek_compiled(counts, index):
+@overload(look)
+def _look_compiled(counts, index):
     return lambda counts, index: atomics.look(place(counts, index))
 
 

@@ -28,16 +28,12 @@ from .stealing import DB, sums_of
 def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratch, sums, dW, db, dX):
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
     plan = opened(given)
-    w0, own, n_robbed = weights_of(plan), -1, 0
+    w0, own = weights_of(plan), -1
     for stage in range(plan.first_stage, N_STAGES):
         n_tasks = tasks_of(plan, stage)
         near = beginning(member, n_tasks)
         while True:
-            task = n_tasks if n_robbed > 0 else claim_task(counts, plan, stage, near)
-            robs = task >= n_tasks and stage == LANES and own >= 0 and n_robbed < n_tasks - 1
-            if robs:  # there is one lane of its own, for scratch and W
-                n_robbed += 1
-                task = (own + n_robbed) % n_tasks
+            task = claim_task(counts, plan, stage, near)
             if task >= n_tasks:
                 break
             if stage == CHOOSE:
@@ -47,19 +43,18 @@ def run(counts, member, loss, given, W, X, y, bias, options, twice_decay, scratc
             elif stage == LANES:
                 if w0 < 0:
                     w0 = pack_alone(counts, plan, W, scratch)
-                own = own if robs else task
-                lane(task, own, counts, loss, given, X, y, bias, options, scratch, w0, sums, dX)
-                if not robs:
-                    join(task, counts, plan, scratch)
-                    near = task + 1
+                lane(task, task, counts, loss, given, X, y, bias, options, scratch, w0, sums, dX)
+                join(task, counts, plan, scratch)
+                own, near = task, task + 1
             elif stage == FOLD:
                 fold(task, plan, W, scratch.dtype.type(twice_decay), scratch, sums, dW)
                 near = task + 1
             else:
                 add(plan, twice_decay, sums, db)
-            if not robs:
-                finish(counts, stage)
-        n_robbed = 0
+            finish(counts, stage)
+        if stage == LANES and own >= 0 and plan.n_slots > 0:  # who has done a lane has scratch and W to steal with
+            for i in range(1, n_tasks):
+                lane((own + i) % n_tasks, own, counts, loss, given, X, y, bias, options, scratch, w0, sums, dX)
         wait(counts, stage, n_tasks)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .counts import is_stopped
 from .jit import helper, merged
+from .memory import RESULTS
 from .narrow_block import bias_gradient, gradient, is_to_be_missed, losses, rows_at, run_inputs, scores
 from .narrow_plan import TASK_FEATURES, opened
 from .pivots import exchange
@@ -39,7 +40,7 @@ def lane(task, own, counts, loss, given, X, y, bias, options, scratch, w0, sums,
     start, stop, steals = start_of(plan, task), start_of(plan, task + 1), task != own
     n_left = n_blocks = (stop - start + plan.block_rows - 1) // plan.block_rows
     s0, g0, slots = own * plan.lane_items, task * plan.lane_items + plan.gradient_at, dscores_of(plan, task)
-    c0, sums0, totals = counts_of(plan, task), sums_of(plan, task), sums_of(plan, own) - 4 * plan.panel
+    c0, sums0, totals = counts_of(plan, task), sums_of(plan, task), RESULTS + own * plan.lane_sums
     d0, fresh, n_shared = s0, True, 0
     at = sums0
     if not steals:

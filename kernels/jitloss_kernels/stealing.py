@@ -20,7 +20,7 @@ from .memory import RESULTS
 _SHIFT = 32
 _STOLEN = 1 << _SHIFT
 _TAKEN = _STOLEN - 1
-COUNTS_OF_LANE = 4
+_SHARED, _CLAIMED, _FINISHED, COUNTS_OF_LANE = range(1, 5)
 # Where the sums for db begin, of a lane and of each slot: after the loss, and how many rows are to be missed.
 DB = 2
 
@@ -88,30 +88,30 @@ def receive(counts, plan, c0, n_stolen, sums, total):
 @merged
 def share_out(counts, c0, n_blocks):
     """Let thieves know that the gradient of so many stolen blocks may be added to the lane's."""
-    add(counts, c0 + 1, 1 + n_blocks)
+    add(counts, c0 + _SHARED, 1 + n_blocks)
 
 
 @merged
 def shared_out(counts, plan, c0):
     """Wait until the owner has said that; of how many blocks. If the call is interrupted, of none."""
-    wait_for(counts, c0 + 1, 1)
-    n_blocks = look(counts, c0 + 1) - 1
+    wait_for(counts, c0 + _SHARED, 1)
+    n_blocks = look(counts, c0 + _SHARED) - 1
     return n_blocks if n_blocks <= plan.n_slots else 0
 
 
 @merged
 def claim_range(counts, c0):
     """The next range of features of what is shared out, whether or not there is such a range."""
-    return add(counts, c0 + 2, 1)
+    return add(counts, c0 + _CLAIMED, 1)
 
 
 @merged
 def finish_range(counts, c0):
     """Say that a range is done."""
-    add(counts, c0 + 3, 1)
+    add(counts, c0 + _FINISHED, 1)
 
 
 @merged
 def wait_for_ranges(counts, plan, c0):
     """Return when all are."""
-    wait_for(counts, c0 + 3, plan.n_ranges)
+    wait_for(counts, c0 + _FINISHED, plan.n_ranges)

@@ -30,7 +30,7 @@ from .rows import SAMPLES
 from .rows import rows as rows_of_strip
 from .rows import tag as tag_of
 from .shapes import TALLEST
-from .stealing import DB
+from .stealing import DB, sums_of
 from .tiles import dot_tile, outer_tile
 from .two_layer_plan import opened, plan
 
@@ -141,7 +141,7 @@ def lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, b1, W2, b2,
             hand_out(plan, row, n, scratch, s0, scores)
     if start >= stop and plan.trains:
         scratch[s0 + first.gradient_at : s0 + first.gradient_at + first.n_classes * first.width] = 0
-    sums[sums0 + 4 * first.panel] = total
+    sums[sums_of(first, task)] = total
 
 
 @helper
@@ -238,7 +238,7 @@ def add(plan, twice_decay, scratch, sums, W2, dW2, db2):
     for j in range(c):
         total = 0.0
         for lane in range(first.n_lanes):
-            total += sums[RESULTS + lane * first.lane_sums + 4 * first.panel + DB + first.n_classes + j]
+            total += sums[sums_of(first, lane) + DB + first.n_classes + j]
         db2[j] = total
     decay, squares = scratch.dtype.type(twice_decay), 0.0
     for k in range(len(W2)):
