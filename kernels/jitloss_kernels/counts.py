@@ -5,9 +5,11 @@ An interrupt sets all counts to `ALL_DONE`: nothing is left to claim, nothing to
 
 from __future__ import annotations
 
+from numba import types
+
 from . import atomics
-from .jit import helper, merged, overload
-from .pointers import place
+from .jit import helper, in_place_of, merged
+from .pointers import emit_item
 
 # A count of claimed and one of finished tasks for each stage.
 COUNTS = 2
@@ -107,16 +109,25 @@ def _pause(looks):
     """Leave the core to others, if this takes long."""
 
 
-@overload(add)
-def _add_compiled(counts, index, n):
-    return lambda counts, index, n: atomics.add(place(counts, index), n)
+@in_place_of(add)
+def _add_compiled(context, counts, index, n):
+    def emit(context, builder, signature, arguments):
+        return atomics.emit_add(builder, emit_item(context, builder, counts, *arguments[:2]), arguments[2])
+
+    return types.int64(counts, types.int64, types.int64), emit
 
 
-@overload(look)
-def _look_compiled(counts, index):
-    return lambda counts, index: atomics.look(place(counts, index))
+@in_place_of(look)
+def _look_compiled(context, counts, index):
+    def emit(context, builder, signature, arguments):
+        return atomics.emit_look(builder, emit_item(context, builder, counts, *arguments))
+
+    return types.int64(counts, types.int64), emit
 
 
-@overload(_pause)
-def _pause_compiled(looks):
-    return lambda looks: atomics.pause(looks)
+@in_place_of(_pause)
+def _pause_compiled(context, looks):
+    def emit(context, builder, signature, arguments):
+        return atomics.emit_pause(builder, arguments[0])
+
+    return types.void(types.int64), emit

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from inspect import signature
 from typing import Any
 
 import numba
@@ -68,6 +69,34 @@ def merged(function: Callable[..., Any]) -> Callable[..., Any]:
 def overload(function: Callable[..., Any], options: dict[str, Any] = PART, **more: Any) -> Any:
     """numba's ``overload``, for functions that kernels call: what is compiled in place of `function`."""
     return extending.overload(function, jit_options=options, **more)
+
+
+def in_place_of(plain: Callable[..., Any], checked: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate what ``intrinsic`` would: it stands for a call of `plain`, and has no function of its own to compile.
+
+    Where Python runs the source `plain` is what runs; where bounds are checked, too, if not `checked`.
+    """
+
+    def install(define: Callable[..., Any]) -> Callable[..., Any]:
+        def typer(context: Any) -> Callable[..., Any]:
+            def typed(*given: Any) -> Any:
+                return define(context, *given)[0]
+
+            typed.pysig = signature(plain)  # type: ignore[attr-defined]
+            return typed
+
+        def lower(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+            _, emit = define(context.typing_context, *found.args)
+            return emit(context, builder, found, arguments)
+
+        if numba.config.BOUNDSCHECK and not checked:
+            overload(plain, strict=False)(lambda *given: plain)
+        elif not numba.config.DISABLE_JIT:
+            extending.type_callable(plain)(typer)
+            extending.lower_builtin(plain, types.VarArg(types.Any))(lower)
+        return define
+
+    return install
 
 
 class Kernel:

@@ -20,6 +20,8 @@ from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import AnalysisPass, register_pass
 from numba.core.typed_passes import AnnotateTypes, NativeLowering
 
+from .steps import Remembering, spare
+
 try:  # private to numba, hence guarded
     from numba import _dynfunc
     from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
@@ -76,10 +78,15 @@ class KernelCompiler(Compiler):
     library = KernelLibrary
     passes: tuple[tuple[type, type], ...] = ()  # each after one of numba's own
 
+    def __init__(self, context: Any, *given: Any) -> None:
+        super().__init__(Remembering(context), *given)
+
     def define_pipelines(self) -> list[Any]:
         """numba's own steps, and others in between."""
         pipelines: list[Any] = super().define_pipelines()
         for pipeline in pipelines if HIDES else ():
+            if not self.state.flags.auto_parallel.enabled:
+                spare(pipeline)
             for step, before in ((_OwnLibrary, AnnotateTypes), *self.passes):
                 pipeline.add_pass_after(step, before)
             pipeline.finalize()

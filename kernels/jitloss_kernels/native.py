@@ -22,16 +22,15 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils, config
+from numba.core import cgutils
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.cpu_options import FastMathOptions
 from numba.core.fastmathpass import rewrite_module
-from numba.core.typing import signature as typed
-from numba.extending import intrinsic, lower_builtin, type_callable
+from numba.extending import intrinsic
 
 from . import cache
 from .interrupts import uninterrupted
-from .jit import EXACT, OPTIONS, overload
+from .jit import EXACT, OPTIONS, in_place_of
 from .linkage import HIDES, OnceOptimized
 from .pointers import by_address
 from .simd import BYTE, INDEX, Vectors
@@ -129,10 +128,7 @@ def native(plain: Callable[..., None]) -> Callable[[Callable[..., None]], Native
     def enter(emit: Callable[..., None]) -> Native:
         return Native(plain.__name__, len(names) - 1 - n_offsets - by_height, emit, by_height)
 
-    def typer(*given: Any) -> Any:
-        return typed(types.void, *given)
-
-    def lowered(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
+    def emit_call(context: Any, builder: Any, found: Any, arguments: Any) -> Any:
         """A call of the code, in the place of one of the plain function."""
         (where, *values), (_, *kinds) = arguments, found.args
         if by_height:
@@ -140,12 +136,7 @@ def native(plain: Callable[..., None]) -> Callable[[Callable[..., None]], Native
             where = builder.load(builder.gep(table, [context.cast(builder, values[0], kinds[0], types.int64)]))
         return _call(context, builder, where, values[by_height:], kinds[by_height:])
 
-    if config.BOUNDSCHECK:
-        overload(plain, strict=False)(lambda *given: plain)
-    elif not config.DISABLE_JIT:
-        typer.pysig = signature(plain)  # type: ignore[attr-defined]
-        type_callable(plain)(lambda context: typer)
-        lower_builtin(plain, types.VarArg(types.Any))(lowered)
+    in_place_of(plain)(lambda context, *given: (types.void(*given), emit_call))
     return enter
 
 

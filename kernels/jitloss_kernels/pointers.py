@@ -61,10 +61,14 @@ def place(typingctx, array, offset):
     """The address of item `offset` of a flat array."""
 
     def codegen(context, builder, signature, arguments):
-        data = context.make_array(array)(context, builder, arguments[0]).data
-        return builder.ptrtoint(builder.gep(data, [arguments[1]]), ir.IntType(64))
+        return builder.ptrtoint(emit_item(context, builder, array, *arguments), ir.IntType(64))
 
     return types.int64(array, types.int64), codegen
+
+
+def emit_item(context, builder, kind, array, offset):
+    """A pointer to an item of a flat array of this `kind`, in a function that is being built."""
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [offset])
 
 
 # Arrays that kernels only look into now and then come as addresses: numba takes every array of a call apart. Where

@@ -18,11 +18,13 @@ import numpy as np
 from numba import types
 
 from . import atomics, pointers
-from .jit import Kernel, merged
+from .jit import Kernel
 from .memory import CACHE_LINE, aligned
 
 # What stands at a helper's place. Any other number is the address of a job, + 1 if the helper was asleep.
 ASLEEP, AWAKE, BUSY = range(3)
+# Of a job, after the address of its function: bytes to how many helpers are done with it, and to the caller's core.
+_DONE, _CALLER = 8, 16
 _PLACE_BYTES = CACHE_LINE  # a line each
 _CALLED = 8  # bytes from there to what is not 0 when the helper has to come back to Python,
 _MISSED = 16  # and to how many jobs in a row it has not taken up, or done on the core of the thread that called
@@ -40,24 +42,26 @@ def serve(place, member):
     `member` is what distinguishes this helper from others, and from 0, who calls.
     """
     looks = 0
-    while (looks < _LOOKS and not atomics.look(place + _CALLED)) or not atomics.swap(place, AWAKE, ASLEEP):
+    while True:
         posted = atomics.look(place)
-        if posted > BUSY and atomics.swap(place, posted, BUSY):
+        if posted == ASLEEP:
+            atomics.swap(place, ASLEEP, AWAKE)
+        elif posted > BUSY and atomics.swap(place, posted, BUSY):
             job = posted // 8 * 8
             missed = atomics.look(place + _MISSED)
-            _do(job, member)
-            if pointers.load(job, 2, np.int64(0)) == atomics.core():  # beside it, not at its side
+            pointers.call(atomics.look(job), (job, member))
+            if atomics.look(job + _CALLER) == atomics.core():  # beside it, not at its side
                 atomics.add(place + _MISSED, 1)
             elif missed > 0:
                 atomics.swap(place + _MISSED, missed, 0)
             atomics.swap(place, BUSY, AWAKE)  # first: the caller's next job may come as soon as this one is done
-            atomics.add(job + 8, 1)
+            atomics.add(job + _DONE, 1)
             looks = 0
-            continue
-        if posted == ASLEEP:
-            atomics.swap(place, ASLEEP, AWAKE)
-        looks += 1
-        atomics.pause(looks + atomics.SPINS - _SPINS)
+        elif (looks >= _LOOKS or atomics.look(place + _CALLED) != 0) and atomics.swap(place, AWAKE, ASLEEP):
+            return
+        else:
+            looks += 1
+            atomics.pause(looks + atomics.SPINS - _SPINS)
 
 
 @Kernel
@@ -70,41 +74,24 @@ def mark(place, before, after):
 def share(n_helpers, first, n_places, job):
     """Do a job together with at most `n_helpers`, those that are awake before the others; `first`: the first place."""
     left = n_helpers
-    pointers.store(job, 2, atomics.core())
+    pointers.store(job + _CALLER, 0, atomics.core())
     for state in (AWAKE, ASLEEP, AWAKE):  # some wake up meanwhile
         for i in range(n_places):
-            if left > 0 and _exchange(first + i * _PLACE_BYTES, state, _posted(job, state)):
+            if left > 0 and atomics.swap(first + i * _PLACE_BYTES, state, job + AWAKE - state):
                 left -= 1
-    _do(job, 0)
+    pointers.call(atomics.look(job), (job, 0))
     taken = n_helpers - left
-    for i in range(n_places if taken > 0 else 0):
-        place = first + i * _PLACE_BYTES
-        for state in (AWAKE, ASLEEP):
-            if _exchange(place, _posted(job, state), state):
-                taken -= 1
-                atomics.add(place + _MISSED, 1)
+    if taken > 0:
+        for i in range(n_places):
+            place = first + i * _PLACE_BYTES
+            for state in (AWAKE, ASLEEP):
+                if atomics.swap(place, job + AWAKE - state, state):
+                    taken -= 1
+                    atomics.add(place + _MISSED, 1)
     looks = 0
-    while atomics.look(job + 8) < taken:
+    while atomics.look(job + _DONE) < taken:
         looks += 1
         atomics.pause(looks)
-
-
-@merged
-def _posted(job, state):
-    """What stands for a job at the place of a helper that was awake or asleep."""
-    return job + (1 if state == ASLEEP else 0)
-
-
-@merged
-def _exchange(place, before, after):
-    """Put `after` in the place of `before`; whether that was there. Most often it is not, and looking is cheaper."""
-    return atomics.look(place) == before and atomics.swap(place, before, after)
-
-
-@merged
-def _do(job, member):
-    """Call a job's function."""
-    pointers.call(pointers.load(job, 0, np.int64(0)), (job, member))
 
 
 def places(n_helpers: int) -> np.ndarray:

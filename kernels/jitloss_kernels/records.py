@@ -15,9 +15,9 @@ from llvmlite import ir
 from numba import types
 from numba.core import config
 from numba.core.typing.templates import AttributeTemplate
-from numba.extending import infer_getattr, intrinsic, lower_getattr_generic, models, register_model
+from numba.extending import infer_getattr, lower_getattr_generic, models, register_model
 
-from .jit import overload
+from .jit import in_place_of
 
 _INDEX = ir.IntType(64)
 
@@ -28,11 +28,10 @@ def opener(plan: type) -> Callable[[Any], Any]:
     def opened(given):
         return given
 
-    @intrinsic
-    def open_(typingctx, given):
+    @in_place_of(opened, checked=True)
+    def _opened_compiled(context, given):
         return PlanType(plan)(types.int64), lambda context, builder, signature, arguments: arguments[0]
 
-    overload(opened)(lambda given: lambda given: open_(given))
     return opened
 
 
