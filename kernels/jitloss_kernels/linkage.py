@@ -20,8 +20,6 @@ from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import AnalysisPass, register_pass
 from numba.core.typed_passes import AnnotateTypes, NativeLowering
 
-from .steps import Remembering, spare
-
 try:  # private to numba, hence guarded
     from numba import _dynfunc
     from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
@@ -79,10 +77,14 @@ class KernelCompiler(Compiler):
     passes: tuple[tuple[type, type], ...] = ()  # each after one of numba's own
 
     def __init__(self, context: Any, *given: Any) -> None:
+        from .steps import Remembering  # who finds everything on disk need not wait for what numba imports there
+
         super().__init__(Remembering(context), *given)
 
     def define_pipelines(self) -> list[Any]:
         """numba's own steps, and others in between."""
+        from .steps import spare
+
         pipelines: list[Any] = super().define_pipelines()
         for pipeline in pipelines if HIDES else ():
             if not self.state.flags.auto_parallel.enabled:
