@@ -46,10 +46,8 @@ def join(lane, counts, plan, scratch):
     """
     first = lane // 2 * 2
     if plan.want_w and plan.joined == 2 and add(counts, LANE_COUNTS + plan.n_lanes + lane // 2, 1) == 1:
-        n, at = plan.n_columns * plan.width, first * plan.lane_items + plan.gradient_at
-        total, other = scratch[at : at + n], scratch[at + plan.lane_items : at + plan.lane_items + n]
-        for i in range(n):
-            total[i] += other[i]
+        at = first * plan.lane_items + plan.gradient_at
+        _add_run(scratch, at, at + plan.lane_items, plan.n_columns * plan.width)
 
 
 @merged
@@ -84,9 +82,13 @@ def _fold_lanes(plan, start, stop, scratch, dW):
 @helper
 def _add_lanes(plan, at, n, scratch):
     """Add to `n` items of the first lane, from `at` on, those of all others, pair after pair."""
-    total = scratch[at : at + n]
-    for _ in range(plan.joined, plan.n_lanes, plan.joined):
-        at += plan.joined * plan.lane_items
-        other = scratch[at : at + n]
-        for i in range(n):
-            total[i] += other[i]
+    for lane in range(plan.joined, plan.n_lanes, plan.joined):
+        _add_run(scratch, at, at + lane * plan.lane_items, n)
+
+
+@helper
+def _add_run(scratch, at, other, n):
+    """Add to `n` items from `at` on those from `other` on."""
+    total, added = scratch[at : at + n], scratch[other : other + n]
+    for i in range(n):
+        total[i] += added[i]
