@@ -23,6 +23,7 @@ Nothing here validates, raises or prints; ``jitloss`` has checked every argument
 ``pointers``     calling compiled code by its address
 ``memory``       scratch
 ``jit``          the only file that spells numba options; ``tags`` to choose a loss by
+``linkage``      how numba compiles kernels and their parts; ``steps``: what it is spared
 ``collector``    no garbage is collected while numba compiles
 ``cache``        machine code on disk
 ``sources``      a digest of all of this, by which the cache knows its own

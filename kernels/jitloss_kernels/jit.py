@@ -74,7 +74,7 @@ def overload(function: Callable[..., Any], options: dict[str, Any] = PART, **mor
 def in_place_of(plain: Callable[..., Any], checked: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorate what ``intrinsic`` would: it stands for a call of `plain`, and has no function of its own to compile.
 
-    Where Python runs the source `plain` is what runs; where bounds are checked, too, if not `checked`.
+    Where Python runs the source, `plain` is what runs; so it is where bounds are checked, unless `checked`.
     """
 
     def install(define: Callable[..., Any]) -> Callable[..., Any]:
