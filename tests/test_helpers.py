@@ -8,9 +8,8 @@ import pytest
 
 import jitloss
 from jitloss_kernels import atomics, helpers, workers
-from jitloss_kernels.counts import claim
+from jitloss_kernels.counts import claim, look
 from jitloss_kernels.jit import Kernel
-from jitloss_kernels.pointers import place
 from problems import assert_same_bits, check_in_fresh_process, make, needs_jit
 
 pytestmark = needs_jit
@@ -38,7 +37,7 @@ def meet(met, member, n):
     met[4 + member] += 1
     claim(met, 0)
     looks = 0
-    while atomics.look(place(met, 0)) < n and looks < 100_000:
+    while look(met, 0) < n and looks < 100_000:
         looks += 1
         atomics.pause(looks)
 

@@ -109,7 +109,7 @@ def _pause(looks):
     """Leave the core to others, if this takes long."""
 
 
-@in_place_of(add, checked=True)
+@in_place_of(add)
 def _add_compiled(context, counts, index, n):
     def emit(context, builder, signature, arguments):
         return atomics.emit_add(builder, emit_item(context, builder, counts, *arguments[:2]), arguments[2])
@@ -117,7 +117,7 @@ def _add_compiled(context, counts, index, n):
     return types.int64(counts, types.int64, types.int64), emit
 
 
-@in_place_of(look, checked=True)
+@in_place_of(look)
 def _look_compiled(context, counts, index):
     def emit(context, builder, signature, arguments):
         return atomics.emit_look(builder, emit_item(context, builder, counts, *arguments))
@@ -125,7 +125,7 @@ def _look_compiled(context, counts, index):
     return types.int64(counts, types.int64), emit
 
 
-@in_place_of(_pause, checked=True)
+@in_place_of(_pause)
 def _pause_compiled(context, looks):
     def emit(context, builder, signature, arguments):
         return atomics.emit_pause(builder, arguments[0])

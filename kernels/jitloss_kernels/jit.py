@@ -71,10 +71,10 @@ def overload(function: Callable[..., Any], options: dict[str, Any] = PART, **mor
     return extending.overload(function, jit_options=options, **more)
 
 
-def in_place_of(plain: Callable[..., Any], checked: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def in_place_of(plain: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorate what ``intrinsic`` would: it stands for a call of `plain`, and has no function of its own to compile.
 
-    Where Python runs the source, `plain` is what runs; so it is where bounds are checked, unless `checked`.
+    Where Python runs the source, `plain` is what runs.
     """
 
     def install(define: Callable[..., Any]) -> Callable[..., Any]:
@@ -89,9 +89,7 @@ def in_place_of(plain: Callable[..., Any], checked: bool = False) -> Callable[[C
             _, emit = define(context.typing_context, *found.args)
             return emit(context, builder, found, arguments)
 
-        if numba.config.BOUNDSCHECK and not checked:
-            overload(plain, strict=False)(lambda *given: plain)
-        elif not numba.config.DISABLE_JIT:
+        if not numba.config.DISABLE_JIT:
             extending.type_callable(plain)(typer)
             extending.lower_builtin(plain, types.VarArg(types.Any))(lower)
         return define

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.cpu_options import FastMathOptions
 from numba.core.fastmathpass import rewrite_module
@@ -30,7 +30,7 @@ from numba.extending import intrinsic
 
 from . import cache
 from .interrupts import uninterrupted
-from .jit import EXACT, OPTIONS, in_place_of
+from .jit import EXACT, OPTIONS, in_place_of, overload
 from .linkage import HIDES, OnceOptimized
 from .pointers import by_address
 from .simd import BYTE, INDEX, Vectors
@@ -136,7 +136,10 @@ def native(plain: Callable[..., None]) -> Callable[[Callable[..., None]], Native
             where = builder.load(builder.gep(table, [context.cast(builder, values[0], kinds[0], types.int64)]))
         return _call(context, builder, where, values[by_height:], kinds[by_height:])
 
-    in_place_of(plain)(lambda context, *given: (types.void(*given), emit_call))
+    if config.BOUNDSCHECK:
+        overload(plain, strict=False)(lambda *given: plain)
+    else:
+        in_place_of(plain)(lambda context, *given: (types.void(*given), emit_call))
     return enter
 
 

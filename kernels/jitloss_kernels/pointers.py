@@ -56,16 +56,6 @@ def _compiled(dispatcher: Any, signature: tuple[Any, ...]) -> Any:
     return dispatcher.overloads[signature]
 
 
-@intrinsic
-def place(typingctx, array, offset):
-    """The address of item `offset` of a flat array."""
-
-    def codegen(context, builder, signature, arguments):
-        return builder.ptrtoint(emit_item(context, builder, array, *arguments), ir.IntType(64))
-
-    return types.int64(array, types.int64), codegen
-
-
 def emit_item(context, builder, kind, array, offset):
     """A pointer to an item of a flat array of this `kind`, in a function that is being built."""
     return builder.gep(context.make_array(kind)(context, builder, array).data, [offset])

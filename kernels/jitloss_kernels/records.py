@@ -28,7 +28,7 @@ def opener(plan: type) -> Callable[[Any], Any]:
     def opened(given):
         return given
 
-    @in_place_of(opened, checked=True)
+    @in_place_of(opened)
     def _opened_compiled(context, given):
         return PlanType(plan)(types.int64), lambda context, builder, signature, arguments: arguments[0]
 

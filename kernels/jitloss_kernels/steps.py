@@ -35,9 +35,13 @@ _OPERANDS = (types.Number, types.Boolean, types.Array, types.SliceType)
 
 def spare(pipeline: PassManager) -> None:
     """Take out of one of numba's pipelines what a serial kernel does not need."""
-    steps = [step for step in pipeline.passes if step[0].__name__ not in _SPARED]
-    first = [step for step in steps if step[0].__name__ in _FIRST]
-    pipeline.passes = [*first, (Merge, "merge functions"), *(step for step in steps if step not in first)]
+    others = [step for step in pipeline.passes if step[0].__name__ not in (*_FIRST, *_SPARED)]
+    pipeline.passes = [*_first(pipeline), *others]
+
+
+def _first(pipeline: PassManager) -> list[Any]:
+    """What is done with every function, whether it is merged or others are merged into it."""
+    return [*(step for step in pipeline.passes if step[0].__name__ in _FIRST), (Merge, "merge functions")]
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
@@ -48,7 +52,7 @@ class Merge(InlineInlinables):
 
     def _do_work(self, state: Any, work_list: Any, block: Any, i: int, call: Any, worker: Any) -> Any:
         worker.__class__ = _Worker
-        worker._compiler_pipeline = _first_steps
+        worker._compiler_pipeline = _merged_pipeline
         return super()._do_work(state, work_list, block, i, call, worker)
 
 
@@ -69,11 +73,10 @@ class _ReadForOne(ir.Block):
         return self
 
 
-def _first_steps(state: Any) -> PassManager:
-    """What is done with a function before it is merged."""
+def _merged_pipeline(state: Any) -> PassManager:
+    """All that a function goes through before it is merged."""
     pipeline: PassManager = DefaultPassBuilder.define_untyped_pipeline(state)
-    pipeline.passes = [step for step in pipeline.passes if step[0].__name__ in _FIRST]
-    pipeline.add_pass(Merge, "merge functions")
+    pipeline.passes = _first(pipeline)
     return pipeline
 
 
