@@ -201,17 +201,21 @@ def test_other_implementations_are_not_plain(name):
     assert plainly(None, W, X, y) is None
 
 
-def test_labels_changed_meanwhile_are_not_used(monkeypatch):
-    """What the kernel reads is a copy that nobody else has."""
+@pytest.mark.parametrize("weights", [None, np.arange(30.0)], ids=["plain", "weighed"])
+def test_labels_changed_meanwhile_are_not_used(monkeypatch, weights):
+    """What the kernel reads is a copy that nobody else has; so are the weights."""
     W, X, y = make((30, 20, 4))
-    expected, solve = softmax_loss(W, X, y), fused.solve
+    given = None if weights is None else weights.copy()
+    expected, solve = softmax_loss(W, X, y, sample_weight=given), fused.solve
 
-    def spoil(*given):
+    def spoil(*arguments):
         y[:] = 1 << 40
-        return solve(*given)
+        if given is not None:
+            given[:] = np.nan
+        return solve(*arguments)
 
     monkeypatch.setattr(fused, "solve", spoil)
-    assert_same_bits(softmax_loss(W, X, y), expected)
+    assert_same_bits(softmax_loss(W, X, y, sample_weight=given), expected)
 
 
 @needs_jit

@@ -7,12 +7,13 @@ from jitloss import TwoLayerNet, reference_net
 from jitloss.data import digits
 from problems import DTYPES, JIT_DISABLED, ROUNDINGS, check_in_fresh_process, layouts, needs_jit
 
-# Rows around a strip, a block, several blocks and lanes; units and outputs around a tile; several chunks of
-# features, and segments of them.
+# Rows around a strip, a block, several blocks and lanes; units and outputs around a tile, and units as many as are
+# worth being skipped; several chunks of features, and segments of them.
 SHAPES = [
     (1, 1, 1, 1), (5, 4, 10, 3), (17, 9, 11, 10), (33, 70, 21, 11), (16, 8, 5, 2),
     *([] if JIT_DISABLED else [
         (65, 300, 50, 10), (129, 33, 100, 26), (1000, 40, 30, 10), (700, 1100, 12, 130), (130, 1700, 23, 13),
+        (70, 1700, 33, 13),
     ]),
 ]  # fmt: skip
 
@@ -88,6 +89,18 @@ def test_gradients_against_central_differences(implementation):
                 values.append(net.loss(X, y, 0.2, implementation=implementation)[0])
             array[index] = before
             assert (values[0] - values[1]) / 2e-6 == pytest.approx(grads[name][index], abs=1e-8), name
+
+
+@pytest.mark.parametrize("hidden", [5, 40])
+@pytest.mark.parametrize("shift", [-50, 50])
+def test_all_units_off_or_on(hidden, shift):
+    """Nothing comes back through units that are off; through those that are on everything does."""
+    net, X, y = make((20, 6, hidden, 3))
+    net.params["b1"][:] = shift
+    found, expected = net.loss(X, y), reference_net.loss(net.params, X, y)
+    assert_close(found, expected, "float64")
+    assert (found[1]["W1"] != 0).all() == (shift > 0)
+    assert (found[1]["W1"] == 0).all() == (shift < 0)
 
 
 @needs_jit

@@ -93,6 +93,12 @@ def make(
     return Options(margin, power, scale, plain, base_sum, *places, *addresses), arrays
 
 
+def with_weights(template: Options, scale: float, weights: Place) -> Options:
+    """Options that differ from a `template` in these alone: ``make`` takes six times as long."""
+    margin, power, _, plain, base_sum, hits, base, _, losses, row_loss, strip_loss = template
+    return Options(margin, power, scale, plain, base_sum, hits, base, weights, losses, row_loss, strip_loss)
+
+
 @lru_cache
 def _plain(addresses: tuple[int, int], scale: float, margin: float, power: int) -> Options:
     """Nothing but a margin: made once for many calls."""

@@ -11,6 +11,9 @@
 The first layer is a ``narrow`` problem whose classes are the hidden units, with another layer in place of a row loss.
 Hidden units and scores of a block lie one row a unit, so every product has a side that is contiguous: no N × H matter
 ever exists. What is called score there is called hidden here.
+
+Most units are off for many rows, and such a row adds nothing to their part of dW1: where there are units enough it is
+skipped (``sparse.py``), not even NaN comes of it. That is a fourth of all arithmetic if a unit is off for half of them.
 """
 
 from __future__ import annotations
@@ -22,14 +25,16 @@ from .blocks import handed, reading_of, shape_of
 from .counts import beginning, finish, is_stopped, wait
 from .jit import Kernel, helper, merged, out_of_line
 from .memory import RESULTS, SHARED, Pool
+from .moves import copy_tile
 from .narrow_plan import FOLD, LANES, N_STAGES, PACK
 from .options import make
+from .panels import place_of
 from .records import handed as handed_plan
 from .records import record
 from .rows import SAMPLES
 from .rows import rows as rows_of_strip
 from .rows import tag as tag_of
-from .shapes import TALLEST
+from .sparse import gate_tile, sparse_outer_tile
 from .stealing import DB, sums_of
 from .tiles import dot_tile, outer_tile
 from .two_layer_plan import opened, plan
@@ -72,7 +77,8 @@ def net_loss(
     options, _ = make(rows.compiled, "softmax", dtype, True, 1 / max(n_rows, 1))
     arguments = (
         counts, 0, tag, handed_plan(whole, recorded), handed(X, shape, chosen),
-        np.empty(0, np.int64) if y is None else y, options, 2 * decay, scratch.items, scratch.sums, *flat, *written,
+        np.empty(0, np.int64) if y is None else y, options, 2 * decay, scratch.items, scratch.sums,
+        scratch.sums.view(np.uint64), *flat, *written,
     )  # fmt: skip
     key = (type(tag).__name__, dtype.num, X.dtype.num, shape, chosen is not None)
     workers.run(run, key, n_members, arguments, 4 * n_flops, recorded)
@@ -83,7 +89,7 @@ def net_loss(
 
 @Kernel
 def run(
-    counts, member, loss, given, X, y, options, twice_decay, scratch, sums,
+    counts, member, loss, given, X, y, options, twice_decay, scratch, sums, bits,
     W1, b1, W2, b2, dW1, db1, dW2, db2, scores,
 ):  # fmt: skip
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
@@ -102,7 +108,7 @@ def run(
             elif stage == LANES:
                 if w0 < 0:
                     w0 = narrow.pack_alone(counts, first, W1, scratch)
-                lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, b1, W2, b2, scores)
+                lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, bits, b1, W2, b2, scores)
                 panels.join(task, counts, first, scratch)
                 near = task + 1
             elif plan.trains and stage == FOLD:
@@ -116,7 +122,7 @@ def run(
 
 
 @merged
-def lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, b1, W2, b2, scores):
+def lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, bits, b1, W2, b2, scores):
     """The rows of one lane, block by block."""
     first = plan.first
     start, stop = narrow_lane.start_of(first, task), narrow_lane.start_of(first, task + 1)
@@ -132,11 +138,14 @@ def lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, b1, W2, b2,
         narrow_block.scores(first, X, row, n, b1, scratch, s0, w0, first.block_rows)
         forward(plan, n, W2, b2, scratch, s0)
         if plan.trains:
-            total += backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0)
+            total += backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0, bits)
             x, x0, x_row = narrow_block.rows_at(first, X, row, scratch, s0)
-            narrow_block.gradient(
-                first, x, x0, x_row, n, row == start, scratch, s0, s0 + first.gradient_at, 0, first.n_features
-            )
+            if plan.strip > 0:
+                units_gradient(plan, x, x0, x_row, n, row == start, scratch, s0, bits, sums0 + plan.bits_at)
+            else:
+                narrow_block.gradient(
+                    first, x, x0, x_row, n, row == start, scratch, s0, s0 + first.gradient_at, 0, first.n_features
+                )
         else:
             hand_out(plan, row, n, scratch, s0, scores)
     if start >= stop and plan.trains:
@@ -165,12 +174,11 @@ def forward(plan, n, W2, b2, scratch, s0):
 
 
 @helper
-def backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0):
+def backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0, bits):
     """The losses of a block; dW2 and db2; dhidden takes the place of hidden, its sums go to db1."""
     out_of_line()
-    first, zero = plan.first, scratch.dtype.type(0)
+    first, at, bits0 = plan.first, s0 + plan.scores_at, sums0 + plan.bits_at
     block, strip, c, n_hidden = first.block_rows, first.panel, plan.n_outputs, first.n_classes
-    at = s0 + plan.scores_at
     part = scratch[at + c * block : at + c * block + 2 * strip]
     totals = sums[sums0 : sums0 + 4 * strip]
     total = 0.0
@@ -182,18 +190,42 @@ def backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0):
     for j in range(c):
         sums[db + n_hidden + j] += _sum(scratch, at + j * block, n)
     _weights_gradient(plan, n, scratch, s0)
-    for h in range(0, n_hidden, TALLEST):  # dhidden = W2 dscores where the unit is not 0
-        height, slopes = min(TALLEST, n_hidden - h), s0 + plan.slopes_at
+    for h in range(0, n_hidden, first.group):  # dhidden = W2 dscores where the unit is not 0
+        height, slopes = min(first.group, n_hidden - h), s0 + plan.slopes_at
         outer_tile(
             first.outer_tile, height, W2, h * c, c, 1, scratch, at, block, first.panel, c,
             scratch, slopes, block, first.panel, n, True, 0,
         )  # fmt: skip
-        for k in range(height):
-            unit, slope = s0 + (h + k) * block, slopes + k * block
-            for i in range(n):
-                scratch[unit + i] = zero if scratch[unit + i] <= 0 else scratch[slope + i]
-            sums[db + h + k] += _sum(scratch, unit, n)
+        gate_tile(plan.gate_tile, scratch, s0 + h * block, block, height, scratch, slopes, n, bits, bits0 + h)
+        for k in range(h, h + height):
+            sums[db + k] += _sum(scratch, s0 + k * block, n)
     return total
+
+
+@helper
+def units_gradient(plan, x, x0, x_row, n, fresh, scratch, s0, bits, bits0):
+    """dW1 += Xᵀ dhidden of a block, strip by strip of the features; `fresh`: = instead of +=.
+
+    Of each unit only the rows count at which it is on. Segments come in the order of ``narrow_block.gradient``, and the
+    same strip of what comes next is fetched, a row by each unit.
+    """
+    first = plan.first
+    block, d, panel, n_hidden = first.block_rows, first.n_features, first.panel, first.n_classes
+    for back in range(0, d, first.segment):
+        begin = (d - 1) // first.segment * first.segment - back
+        end = min(begin + first.segment, d)
+        ahead = x_row * block if begin == 0 else -first.segment
+        for k in range(begin, end, plan.strip):
+            columns = min(plan.strip, end - k)
+            n_panels = -(-columns // panel)
+            copy_tile(plan.copy_tile, x, x0 + k, x_row, n, columns, scratch, s0 + plan.strip_at, n_panels * panel)
+            for j in range(0, n_hidden, first.group):
+                height = min(first.group, n_hidden - j)
+                sparse_outer_tile(
+                    plan.sparse_tile, n_panels, scratch, s0 + j * block, block, bits, bits0 + j, height,
+                    scratch, s0 + plan.strip_at, scratch, s0 + first.gradient_at + place_of(first, j, k), panel,
+                    height * panel, fresh, x, x0 + k + ahead + j * x_row, x_row,
+                )  # fmt: skip
 
 
 @merged

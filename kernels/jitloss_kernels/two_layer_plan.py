@@ -5,16 +5,20 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from . import narrow_plan, products
+from . import moves, narrow_plan, products, sparse
 from .memory import RESULTS, whole_lines
 from .records import opener
-from .shapes import TALLEST, even_height, heights, item_name
+from .shapes import even_height, heights, item_name
 from .stealing import DB
 
 # W1 and dW1 are large: a block has more rows than fit into L2, so that they are walked through less often.
 _CUT = narrow_plan.Cut(
     block_bytes=1600 << 10, large_lane_rows=64, lanes_bytes=8 << 20, few_lanes=4, most_slots=0, may_pivot=False
 )
+
+
+# A strip of X is copied for all units: fewer are not worth it.
+_WORTH_UNITS = 32
 
 
 class Plan(NamedTuple):
@@ -26,6 +30,12 @@ class Plan(NamedTuple):
     packed_at: int  # dscores in panels of samples
     slopes_at: int  # dhidden of a tile of units
     gradient_at: int  # dW2
+    strip_at: int  # a strip of a block of X, row after row
+    strip: int  # how many features it has; 0: what units that are off would add to dW1 is not skipped
+    bits_at: int  # in a lane's sums: for which rows of a block each unit is on
+    gate_tile: int  # addresses of what is compiled, or of tables of them
+    copy_tile: int  # these are 0 where nothing is skipped
+    sparse_tile: int
     group: int  # outputs of a tile
     trains: bool  # else the scores are all that is wanted
 
@@ -44,15 +54,18 @@ def plan(n_rows, n_features, n_hidden, n_outputs, item_bytes, reading, trains):
     scores_at = first.lane_items
     packed_at = scores_at + whole_lines(n_outputs * first.block_rows + 2 * first.panel, item_bytes)
     slopes_at = packed_at + (n_outputs * first.block_rows if trains else 0)
-    gradient_at = slopes_at + (TALLEST * first.block_rows if trains else 0)
-    lane_items = whole_lines(gradient_at + (n_hidden * n_outputs if trains else 0), item_bytes)
-    lane_sums = whole_lines(4 * first.panel + DB + n_hidden + n_outputs, 8)
+    gradient_at = slopes_at + (first.group * first.block_rows if trains else 0)
+    strip_at = whole_lines(gradient_at + (n_hidden * n_outputs if trains else 0), item_bytes)
+    skips = trains and n_hidden >= _WORTH_UNITS
+    strip = min(sparse.WIDEST * first.panel, first.width) if skips else 0
+    lane_items = strip_at + strip * first.block_rows
+    bits_at = 4 * first.panel + DB + n_hidden + n_outputs
+    lane_sums = whole_lines(bits_at + n_hidden, 8)
     group = even_height(n_outputs)
     item = item_name(item_bytes)
     # The second layer has other heights; they go to the same tables.
     products.dot.table(item, heights=heights(n_outputs, group) if trains else ())
     products.outer.table(item, heights=heights(n_outputs, group))
-    products.outer.table(item, heights=heights(n_hidden, TALLEST) if trains else ())
     return Plan(
         first=first._replace(
             lane_items=lane_items,
@@ -65,6 +78,18 @@ def plan(n_rows, n_features, n_hidden, n_outputs, item_bytes, reading, trains):
         packed_at=packed_at,
         slopes_at=slopes_at,
         gradient_at=gradient_at,
+        strip_at=strip_at,
+        strip=strip,
+        bits_at=bits_at,
+        gate_tile=sparse.gate.address(item) if trains else 0,
+        copy_tile=moves.copying.address(item) if skips else 0,
+        sparse_tile=sparse.sparse_outer.table(item, heights=_strips(first)) if skips else 0,
         group=group,
         trains=trains,
     )
+
+
+def _strips(first):
+    """How many panels the strips of a block have, in a whole segment of features and in the last."""
+    n_panels, last = (n // first.panel for n in (first.segment, first.width % first.segment))
+    return [*heights(n_panels, sparse.WIDEST), *heights(last, sparse.WIDEST)]

@@ -43,7 +43,7 @@ def run(
     `alive` stays so until every helper is done with the call.
     """
     if not pointers.by_address():  # there, an IndexError has to reach the caller
-        _entry(kernel, key, arguments)(*arguments)
+        entry(kernel, key, arguments)(*arguments)
     elif n_flops >= LONG_FLOPS and threading.current_thread() is threading.main_thread():  # the one that is interrupted
         _watch(*_call(kernel, key, arguments), n_members, arguments, alive)
     elif n_members == 1:
@@ -136,7 +136,7 @@ def _call(kernel: Kernel, key: Hashable, arguments: tuple[Any, ...]) -> tuple[An
     return found
 
 
-def _entry(kernel: Kernel, key: Hashable, arguments: tuple[Any, ...]) -> Any:
+def entry(kernel: Kernel, key: Hashable, arguments: tuple[Any, ...]) -> Any:
     """What Python calls to run `kernel` where nothing is called by its address."""
     found = _entries.get((kernel, key))
     if found is None:

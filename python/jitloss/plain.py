@@ -12,13 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .checks.arrays import FLOATS, largest_bits
-from .checks.options import LARGE, leave_out
+from .checks.arrays import FLOATS, largest_bits, lies_flat
+from .weighed import weigh
 
 _INT64 = np.dtype(np.int64)
-_LEAST, _MOST = -(1 << 63), (1 << 63) - 1
-# Of weights that add up to less the reciprocal could be infinite; if it is to be looked into, then not here.
-_SMALL_SUM = 1e-290
 
 
 class Routine(NamedTuple):
@@ -61,20 +58,20 @@ def evaluate(
     fused, task, options, shape, nothing = routine
     if bias is not None and not _is_plain_bias(bias, dtype, shape[2]):
         return None
-    own = np.array(y)  # what is checked here cannot be changed by another thread before it is used
-    total_weight, arrays = float(shape[0]), ()
-    if sample_weight is not None or ignore_index is not None:
-        weights = _weights(own, sample_weight, ignore_index)
-        total_weight = 0.0 if weights is None else np.add.reduce(weights).item()
-        if total_weight < _SMALL_SUM:
+    if sample_weight is None and ignore_index is None:
+        own = np.array(y)  # what is checked here cannot be changed by another thread before it is used
+        total_weight, weights = float(shape[0]), None
+        if largest_bits(own) >= shape[2]:  # a negative label is a huge one
             return None
-        options, arrays = fused.options_of(form, dtype, shape, 1 / total_weight, 1.0, 1, 0.0, None, weights)
-    if largest_bits(own) >= shape[2]:  # a negative label is a huge one
-        return None
+    else:
+        weighed = weigh(form, nothing.dtype, shape, y, sample_weight, ignore_index)
+        if weighed is None:
+            return None
+        own, weights, total_weight, options = weighed
     dW = np.empty(W.shape, nothing.dtype)
     db = np.empty(shape[2], nothing.dtype) if want_b else nothing
     total, penalty = fused.solve(
-        task, W.reshape(-1), X.reshape(-1), own, nothing if bias is None else bias, options, arrays, decay,
+        task, W.reshape(-1), X.reshape(-1), own, nothing if bias is None else bias, options, (weights,), decay,
         dW.reshape(-1), db, nothing, n_threads,
     )  # fmt: skip
     if fused.is_to_be_redone(task, total):
@@ -93,33 +90,11 @@ def _are_plain(W: Any, X: Any, y: Any, reg: Any, reg_scale: Any, n_threads: Any,
         return False
     if not (X.dtype is W.dtype and y.dtype is _INT64 and reg >= 0.0 and reg_scale >= 0.0):
         return False
-    return _lies_flat(W) and _lies_flat(X)
+    return lies_flat(W) and lies_flat(X)
 
 
 def _is_plain_bias(bias: Any, dtype: np.dtype[Any], n_classes: int) -> bool:
-    return type(bias) is np.ndarray and bias.dtype is dtype and bias.shape == (n_classes,) and _lies_flat(bias)
-
-
-def _lies_flat(array: np.ndarray) -> bool:
-    """Whether a kernel can read it as it lies."""
-    flags = array.flags
-    return bool(flags.c_contiguous and flags.aligned)
-
-
-def _weights(own: np.ndarray, given: Any, ignored: Any) -> np.ndarray | None:
-    """What each sample weighs, in float64: 0 for labels to be `ignored`, which become 0. None: this is not plain."""
-    weights = None
-    if given is not None:
-        if not (type(given) is np.ndarray and given.shape == own.shape and given.dtype in FLOATS):
-            return None
-        weights = np.array(given, np.float64)
-        if largest_bits(weights) >= LARGE:  # among them what is negative, infinite or NaN
-            return None
-    if ignored is not None:
-        if not (type(ignored) is int and _LEAST <= ignored <= _MOST):  # older NumPys round what is beyond to compare it
-            return None
-        weights = leave_out(own, weights, own != ignored)
-    return weights
+    return type(bias) is np.ndarray and bias.dtype is dtype and bias.shape == (n_classes,) and lies_flat(bias)
 
 
 @lru_cache

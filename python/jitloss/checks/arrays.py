@@ -103,6 +103,12 @@ def labels_of(X: np.ndarray, value: Any, name: str = "y", of: str = "X") -> np.n
     return found
 
 
+def lies_flat(array: np.ndarray) -> bool:
+    """Whether a kernel can read it as it lies."""
+    flags = array.flags
+    return bool(flags.c_contiguous and flags.aligned)
+
+
 def largest_bits(array: np.ndarray) -> int:
     """The largest of at least one entry of 64 bits, all read as unsigned whole numbers."""
     bits = array.view(_UINT64)

@@ -147,7 +147,7 @@ def class_weights(value: Any, n_classes: int) -> np.ndarray:
 
 _INFINITY = int(np.array(np.inf).view(np.uint64))
 # As many of what is smaller as memory holds add up to less than infinity.
-LARGE = int(np.array(1e280).view(np.uint64))
+_LARGE = int(np.array(1e280).view(np.uint64))
 
 
 def _weights(name: str, given: np.ndarray) -> np.ndarray:
@@ -181,7 +181,7 @@ def leave_out(own: np.ndarray, weights: np.ndarray | None, kept: np.ndarray) -> 
 
 def _total(weights: np.ndarray) -> float:
     """The sum of what is not negative; infinity if it is too large, without a warning."""
-    if weights.size and largest_bits(weights) >= LARGE:  # to ask for silence takes longer than to add up a few
+    if weights.size and largest_bits(weights) >= _LARGE:  # to ask for silence takes longer than to add up a few
         with np.errstate(over="ignore"):
             return float(np.add.reduce(weights))
     return float(np.add.reduce(weights))
