@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from benchmarks import accuracy, calls, memory, problems, yardsticks
-from jitloss import reference
+from jitloss import reference, softmax_loss, svm_loss
 from problems import DTYPES, LOSSES, assert_close, make, needs_jit
 
 SUITE = Path(__file__).parents[1] / "asv_benchmarks"
+LOSS_FUNCTIONS = {"svm": svm_loss, "softmax": softmax_loss}
 DEFINITIONS = {"svm": reference.weston_watkins, "softmax": reference.softmax}
 
 
@@ -24,6 +25,11 @@ def test_the_yardstick_is_right(loss, dtype, n_classes):
     W, X, y = make((50, 20, n_classes), dtype)
     value, (dW,) = reference.linear_loss(DEFINITIONS[loss], W, X, y, 0.0, ("W",))
     assert_close(yardsticks.numpy_loss(loss, W, X, y), (value, dW), dtype)
+    labels, weights = np.where(np.arange(50) % 7 == 0, -1, y), np.random.default_rng(1).random(50)
+    bias = np.random.default_rng(2).standard_normal(n_classes).astype(dtype)
+    given = {"bias": bias, "sample_weight": weights, "ignore_index": -1, "wrt": "W"}
+    expected = LOSS_FUNCTIONS[loss](W, X, labels, **given, implementation="numpy")
+    assert_close(yardsticks.weighted_loss(loss, W, X, labels, bias, weights, -1), expected, dtype)
 
 
 def test_nothing_of_the_package_but_its_public_names():

@@ -20,41 +20,62 @@ COLUMN_CLASSES = 32
 
 def numpy_loss(loss: str, W: np.ndarray, X: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
     """The mean loss and dW, in the fastest NumPy known for this number of classes."""
-    return {"svm": _svm, "softmax": _softmax}[loss](W, X, y, W.shape[1] <= COLUMN_CLASSES)
+    return _LOSSES[loss](W, X, y, W.shape[1] <= COLUMN_CLASSES)
 
 
-def _scores(W, X, y, column):
+def weighted_loss(
+    loss: str, W: np.ndarray, X: np.ndarray, y: np.ndarray, bias: np.ndarray, weights: np.ndarray, ignored: int
+) -> tuple[float, np.ndarray]:
+    """The same with a bias, (N,) weights of the samples, and a label to be ignored."""
+    kept = y != ignored
+    factors = weights * kept
+    factors /= factors.sum()
+    return _LOSSES[loss](W, X, y * kept, W.shape[1] <= COLUMN_CLASSES, bias, factors)
+
+
+def _scores(W, X, y, column, bias):
     """S with one sample a column or a row, the axis of the classes, and where each label's score stands."""
     samples = np.arange(len(X))
-    return (W.T @ X.T, 0, (y, samples)) if column else (X @ W, 1, (samples, y))
+    S = W.T @ X.T if column else X @ W
+    if bias is not None:
+        S += bias[:, np.newaxis] if column else bias
+    return (S, 0, (y, samples)) if column else (S, 1, (samples, y))
 
 
-def _gradient(A, X, column):
-    A /= len(X)
+def _gradient(A, X, column, factors):
+    if factors is None:
+        A /= len(X)
+    else:
+        factors = factors.astype(A.dtype)
+        A *= factors if column else factors[:, np.newaxis]
     return (A @ X).T if column else X.T @ A
 
 
-def _softmax(W, X, y, column):
-    S, axis, label = _scores(W, X, y, column)
+def _softmax(W, X, y, column, bias=None, factors=None):
+    S, axis, label = _scores(W, X, y, column, bias)
     S -= S.max(axis=axis, keepdims=True)
     correct = S[label]
     np.exp(S, out=S)
     normaliser = S.sum(axis=axis, keepdims=True)
-    value = float((np.log(normaliser).ravel() - correct).mean(dtype=np.float64))
+    losses = np.log(normaliser).ravel() - correct
+    value = float(losses.mean(dtype=np.float64) if factors is None else losses @ factors)
     S /= normaliser
     S[label] -= 1
-    return value, _gradient(S, X, column)
+    return value, _gradient(S, X, column, factors)
 
 
-def _svm(W, X, y, column):
-    S, axis, label = _scores(W, X, y, column)
+def _svm(W, X, y, column, bias=None, factors=None):
+    S, axis, label = _scores(W, X, y, column, bias)
     S -= np.expand_dims(S[label] - 1, axis)
     S[label] = 0
     np.maximum(S, 0, out=S)
-    value = float(S.sum(dtype=np.float64)) / len(X)
+    value = float(S.sum(dtype=np.float64)) / len(X) if factors is None else float(S.sum(axis=axis) @ factors)
     A = (S > 0).astype(S.dtype)
     A[label] = -A.sum(axis=axis)
-    return value, _gradient(A, X, column)
+    return value, _gradient(A, X, column, factors)
+
+
+_LOSSES = {"svm": _svm, "softmax": _softmax}
 
 
 def bandwidth(n_threads: int, n_bytes: int = 1 << 29) -> float:

@@ -19,13 +19,13 @@ def take(y, given, ignores, ignored, n_classes, labels, weights):
 
     Returns the address of the weights; 0 if a label that counts is outside 0 … C − 1, or a weight negative, NaN, huge.
     """
+    wrong = False
     for i in range(len(y)):
         label, weight = y[i], given[i] if len(given) > 0 else 1.0
-        if not 0 <= weight < _LARGE:
-            return 0
-        if ignores and label == ignored:
-            label, weight = 0, 0.0
-        if not 0 <= label < n_classes:
-            return 0
+        wrong |= not ((weight >= 0) & (weight < _LARGE))
+        is_ignored = ignores & (label == ignored)
+        label, weight = (0, 0.0) if is_ignored else (label, weight)
+        wrong |= (label < 0) | (label >= n_classes)
         labels[i], weights[i] = label, weight
-    return np.int64(weights.ctypes.data)  # unsigned, numba would make a float64 of it and 0
+    # Unsigned, numba would make a float64 of an address and 0.
+    return np.int64(0) if wrong else np.int64(weights.ctypes.data)

@@ -34,15 +34,19 @@ def weigh(
     """Take labels and the weights `given`, but for labels to be `ignored`. None: this is not plain."""
     if given is None:
         given = _NO_WEIGHTS
-    elif not (type(given) is np.ndarray and given.shape == y.shape and given.dtype in FLOATS):
+    elif not (type(given) is np.ndarray and given.shape == y.shape):
         return None
     elif given.dtype is not _FLOAT64 or not lies_flat(given):
+        if given.dtype not in FLOATS:
+            return None
         given = np.array(given, _FLOAT64)
     ignores = ignored is not None
     if ignores and not (type(ignored) is int and _LEAST <= ignored <= _MOST):
         return None
     take, with_weights, template, by_address = _routine(form, dtype, shape)
-    labels, weights = np.empty(len(y), _INT64), np.empty(len(y))
+    # One array: of two that large malloc gives the pages back to the system each time, and they have to be cleared anew.
+    room = np.empty(2 * len(y))
+    labels, weights = room[: len(y)].view(_INT64), room[len(y) :]
     given_labels = y if lies_flat(y) else np.array(y)
     where = take(given_labels, given, ignores, ignored if ignores else 0, shape[2], labels, weights)
     if where == 0:
