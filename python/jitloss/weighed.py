@@ -44,7 +44,7 @@ def weigh(
     if ignores and not (type(ignored) is int and _LEAST <= ignored <= _MOST):
         return None
     take, with_weights, template, by_address = _routine(form, dtype, shape)
-    # One array: of two that large malloc gives the pages back to the system each time, and they have to be cleared anew.
+    # One array: of two large ones malloc gives the pages back to the system each time, to be cleared anew.
     room = np.empty(2 * len(y))
     labels, weights = room[: len(y)].view(_INT64), room[len(y) :]
     given_labels = y if lies_flat(y) else np.array(y)
