@@ -17,7 +17,8 @@ import pytest
 
 from jitloss_kernels.jit import Kernel
 from jitloss_kernels.native import Native, call_code
-from jitloss_kernels.simd import INDEX, loop
+from jitloss_kernels.repeats import loop
+from jitloss_kernels.simd import INDEX
 
 JIT_DISABLED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 needs_jit = pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled with NUMBA_DISABLE_JIT=1")

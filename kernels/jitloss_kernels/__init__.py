@@ -15,10 +15,12 @@ Nothing here validates, raises or prints; ``jitloss`` has checked every argument
 ``strips``       the same in registers, for few classes; ``class_strips``: for many
 ``samples``      strips as LLVM IR; ``strip_weights``: what their samples weigh
 ``blocks``       how a block of rows of X is read
+``labels``       labels and weights, looked at and copied in one pass
 ``tiles``        the two products in registers; ``products`` is their LLVM IR
 ``moves``        tiles that transpose and copy
+``sparse``       the way back through a ReLU: tiles that skip units that are off
 ``regulariser``  the sum of W² and its gradient, for all three ways
-``simd``         vectors, masks and loops as LLVM IR; ``shapes``: how large they are
+``simd``         vectors as LLVM IR, ``repeats``: loops; ``shapes``: how large they are
 ``workers``      a team of threads that share the tasks of a kernel
 ``pointers``     calling compiled code by its address
 ``memory``       scratch

@@ -4,8 +4,9 @@ import numpy as np
 
 from .moves import transpose
 from .native import native
+from .repeats import loop
 from .shapes import TALLEST, panel_items, vector_items
-from .simd import INDEX, loop
+from .simd import INDEX
 
 
 def pivot_tile(tile, a, a0, rows, classes, out, o0):

@@ -3,7 +3,8 @@
 import numpy as np
 
 from .native import native
-from .simd import INDEX, loop
+from .repeats import loop
+from .simd import INDEX
 
 # A score of a million has ten digits after the point.
 _FARTHEST = 1e6

@@ -1,8 +1,9 @@
 """Tiles that move numbers: what the products read, and what they wrote, into place and back."""
 
 from .native import native
+from .repeats import loop
 from .shapes import panel_items
-from .simd import INDEX, loop
+from .simd import INDEX
 
 
 def transpose_tile(tile, a, a0, a_row, rows, columns, out, o0, o_row, filled):

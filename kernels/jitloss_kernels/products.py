@@ -2,8 +2,9 @@
 
 from .memory import CACHE_LINE
 from .native import native
+from .repeats import loop
 from .shapes import even_height, sums_in_flight
-from .simd import INDEX, item_bytes, loop
+from .simd import INDEX, item_bytes
 from .tiles import DOT_ROWS, converting_dot_tile, dot_tile, outer_tile
 
 # LLVM's own unrolling of these loops, which are unrolled already, gains nothing and takes time.

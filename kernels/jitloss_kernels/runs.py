@@ -7,8 +7,9 @@ multiply-add: worth it where packing takes as long as the products.
 """
 
 from .native import native
+from .repeats import loop
 from .shapes import vector_items
-from .simd import INDEX, loop, target
+from .simd import INDEX, target
 
 # Columns of the widest run: for two rows, each has a sum in a register.
 MOST_COLUMNS = 12

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from .simd import INDEX, Vectors, loop
+from .repeats import loop
+from .simd import INDEX, Vectors
 
 _DOUBLE = ir.DoubleType()
 _TINY = {dtype().itemsize: np.finfo(dtype).tiny for dtype in (np.float32, np.float64)}

@@ -1,4 +1,4 @@
-"""The vocabulary of tiles and strips: vectors, masks and loops as LLVM IR, and what the target CPU offers.
+"""The vocabulary of tiles and strips: vectors and masks as LLVM IR, and what the target CPU offers.
 
 LLVM's own vectoriser keeps the sums of a matrix product in memory; written as vectors of a fixed length they stay in
 registers. Everything is asked of the target numba really compiles for (``NUMBA_CPU_NAME`` included), not of the CPU.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import llvmlite.binding as llvm
 from llvmlite import ir
@@ -213,33 +213,3 @@ class Vectors:
         """A function of LLVM or of the C library."""
         module = self.builder.module
         return module.globals.get(name) or ir.Function(module, ir.FunctionType(returns, arguments), name)
-
-
-def loop(
-    builder: ir.IRBuilder,
-    start: ir.Value,
-    stop: ir.Value,
-    step: int,
-    carried: Sequence[ir.Value],
-    body: Callable[[ir.Value, list[ir.Value]], Sequence[ir.Value]],
-) -> list[ir.Value]:
-    """``for k in range(start, stop, step): carried = body(k, carried)``; returns what was carried out."""
-    before = builder.block
-    head, inside, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
-    builder.branch(head)
-    builder.position_at_end(head)
-    k = builder.phi(INDEX)
-    k.add_incoming(start, before)
-    values: list[Any] = []
-    for value in carried:
-        values.append(builder.phi(value.type))
-        values[-1].add_incoming(value, before)
-    builder.cbranch(builder.icmp_signed("<", k, stop), inside, after)
-    builder.position_at_end(inside)
-    results = body(k, values)
-    k.add_incoming(builder.add(k, INDEX(step)), builder.block)
-    for value, result in zip(values, results, strict=True):
-        value.add_incoming(result, builder.block)
-    builder.branch(head)
-    builder.position_at_end(after)
-    return values

@@ -13,8 +13,9 @@ from llvmlite import ir
 from .memory import CACHE_LINE
 from .native import native
 from .products import L2
+from .repeats import each_bit, loop
 from .shapes import panel_items
-from .simd import INDEX, loop
+from .simd import INDEX
 
 # A bit for each.
 MOST_TERMS = 64
@@ -80,11 +81,10 @@ def gate(vectors, hidden, h_row, rows, slopes, n, marks):
 
 
 @native(sparse_outer_tile)
-def sparse_outer(vectors, panels, a, a_row, bits, rows, b, out, o_row, o_panel, fresh, far, far_row):
+def sparse_outer(vectors, panels, a, a_row, marks, rows, b, out, o_row, o_panel, fresh, far, far_row):
     builder, length, wide = vectors.builder, vectors.length, 2 * panels
     a_at, b_at, out_at, far_at = (vectors.pointer(address) for address in (a, b, out, far))
-    bits_at, fresh = builder.inttoptr(bits, INDEX.as_pointer()), builder.icmp_signed("!=", fresh, INDEX(0))
-    lowest = vectors.declare("llvm.cttz.i64", INDEX, INDEX, ir.IntType(1))
+    marks_at, fresh = builder.inttoptr(marks, INDEX.as_pointer()), builder.icmp_signed("!=", fresh, INDEX(0))
 
     def row(i, _):
         top = builder.gep(a_at, [builder.mul(i, a_row)])
@@ -92,8 +92,7 @@ def sparse_outer(vectors, panels, a, a_row, bits, rows, b, out, o_row, o_panel, 
         for line in range(0, wide * length * vectors.item_bytes, CACHE_LINE):
             vectors.prefetch(builder.gep(soon, [INDEX(line // vectors.item_bytes)]), L2)
 
-        def term(found, sums):
-            k = builder.call(lowest, [found, ir.IntType(1)(1)])
+        def term(k, sums):
             left = vectors.splat(builder.load(builder.gep(top, [k])))
             right = builder.gep(b_at, [builder.mul(k, INDEX(wide * length))])
             return [
@@ -101,7 +100,7 @@ def sparse_outer(vectors, panels, a, a_row, bits, rows, b, out, o_row, o_panel, 
                 for v, total in enumerate(sums)
             ]
 
-        sums = each_bit(builder, builder.load(builder.gep(bits_at, [i])), [vectors.zero] * wide, term)
+        sums = each_bit(builder, builder.load(builder.gep(marks_at, [i])), [vectors.zero] * wide, term)
         for v, total in enumerate(sums):
             at = builder.add(builder.mul(i, o_row), builder.mul(INDEX(v // 2), o_panel))
             place = builder.gep(out_at, [builder.add(at, INDEX(v % 2 * length))])
@@ -116,25 +115,3 @@ def sparse_outer(vectors, panels, a, a_row, bits, rows, b, out, o_row, o_panel, 
         return []
 
     loop(builder, INDEX(0), rows, 1, [], row)
-
-
-def each_bit(builder, bits, carried, body):
-    """``carried = body(bits, carried)`` as long as there are `bits`; the lowest is taken away each time."""
-    before = builder.block
-    head, inside, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
-    builder.branch(head)
-    builder.position_at_end(head)
-    left = builder.phi(INDEX)
-    left.add_incoming(bits, before)
-    values = [builder.phi(value.type) for value in carried]
-    for phi, value in zip(values, carried, strict=True):
-        phi.add_incoming(value, before)
-    builder.cbranch(builder.icmp_unsigned("!=", left, INDEX(0)), inside, after)
-    builder.position_at_end(inside)
-    results = body(left, values)
-    left.add_incoming(builder.and_(left, builder.sub(left, INDEX(1))), builder.block)
-    for phi, result in zip(values, results, strict=True):
-        phi.add_incoming(result, builder.block)
-    builder.branch(head)
-    builder.position_at_end(after)
-    return values

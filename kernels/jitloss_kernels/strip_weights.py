@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 from llvmlite import ir
 
 from .logarithm import logarithm
+from .repeats import loop
 from .samples import Strip
-from .simd import INDEX, loop
+from .simd import INDEX
 
 _DOUBLE = ir.DoubleType()
 Pair = list[Any]  # of vectors: a number for each lane of a strip
