@@ -5,14 +5,14 @@ import pytest
 
 from jitloss_kernels import labels
 
-MANY = 3
+N_CLASSES = 3
 
 
 def take(y, given=(), ignored=None):
     """What ``labels.take`` returns and writes, for three classes."""
     y, given = np.array(y, np.int64), np.array(given, np.float64)
     own, weights = np.full(len(y), 99), np.full(len(y), np.nan)
-    where = labels.take.serial(y, given, ignored is not None, ignored or 0, MANY, own, weights)
+    where = labels.take.serial(y, given, ignored is not None, ignored or 0, N_CLASSES, own, weights)
     return where, own, weights
 
 

@@ -52,6 +52,9 @@ def test_the_bits_of_the_long_way(form, dtype, shape):
             found = plainly(form, W, X, y, wrt=wrt, **asked)
             assert type(found[0]) is float
             assert_same_bits(found, FUNCTIONS[form](W, X, y, 0.3, reg_scale=1.0, wrt=named, **asked))
+        if asked.keys() - {"bias"}:
+            backwards = np.ascontiguousarray(y[::-1])[::-1]  # the same labels, with another stride
+            assert_same_bits(plainly(form, W, X, backwards, wrt="W", **asked), found)
 
 
 @pytest.mark.parametrize("form", FUNCTIONS)

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from jitloss_kernels import shapes, sparse
+from jitloss_kernels import narrow_plan, shapes, sparse
 from problems import DTYPES, check_in_fresh_process, compiled, needs_jit
 from test_tiles import TOLERANCE, around
 
@@ -77,6 +77,10 @@ def outer_case(dtype, height, rows, n, fresh, place=np.array):
     np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE[dtype])
 
 
+def test_a_bit_for_each_row_of_a_block():
+    assert narrow_plan.MAX_BLOCK_ROWS <= sparse.MOST_TERMS
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_gate(dtype):
     """Lengths around a vector, and as many as there are bits."""
@@ -87,7 +91,7 @@ def test_gate(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("height", range(1, sparse.WIDEST + 1))
+@pytest.mark.parametrize("height", range(1, sparse.widest() + 1))
 def test_outer(dtype, height):
     """Written and added; one row, some, and more than a group of units has."""
     for n in (1, 2, 5, 63, 64):
@@ -108,6 +112,6 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
         for dtype in DTYPES:
             for n in range(1, 65):
                 gate_case(dtype, 3, n, place)
-                outer_case(dtype, 1 + n % 4, 3, n, n % 3 == 0, place)
+                outer_case(dtype, 1 + n % sparse.widest(), 3, n, n % 3 == 0, place)
         """
     )

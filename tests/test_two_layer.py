@@ -124,7 +124,7 @@ def test_the_same_bits_for_any_number_of_threads():
 @needs_jit
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_layout_has_the_same_bits(dtype, tmp_path):
-    net, X, y = make((150, 33, 20, 5), dtype)
+    net, X, y = make((150, 33, 40, 5), dtype)
     expected, scores = net.loss(X, y), net.loss(X)
     for _, variant in layouts(X, tmp_path):
         assert_same(net.loss(variant, y), expected)
@@ -133,16 +133,40 @@ def test_every_layout_has_the_same_bits(dtype, tmp_path):
     assert_same(net.loss(pixels, y), net.loss(pixels.astype(dtype), y))
 
 
+@pytest.mark.parametrize("hidden", [31, 32])
+def test_from_how_many_units_on_those_that_are_off_are_skipped(hidden):
+    from jitloss_kernels.two_layer_plan import plan
+
+    assert (plan(100, 50, hidden, 3, 8, "direct", True).slab > 0) == (hidden == 32)
+
+
+@pytest.mark.parametrize("hidden", [5, 40])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_units_that_are_off_for_an_infinite_sample(hidden, dtype):
+    """The loss is finite, and yet 0 times infinity is NaN, as the definition has it; other features are not."""
+    net, X, y = make((20, 6, hidden, 3), dtype)
+    net.params["W1"] = abs(net.params["W1"])
+    X[2, 1] = -np.inf
+    with np.errstate(invalid="ignore"):
+        loss, expected = reference_net.loss(net.params, X, y)
+    assert np.isfinite(loss)
+    assert np.isnan(expected["W1"][1]).all()
+    assert_close(net.loss(X, y), (loss, expected), dtype)
+
+
+@pytest.mark.parametrize("hidden", [4, 40])
 @pytest.mark.parametrize("implementation", ["numpy", "fused"])
-def test_huge_scores_and_nan(implementation):
+def test_huge_scores_and_nan(implementation, hidden):
     """Exponentials are shifted; NaN is not hidden by the ReLU, nor by the loss."""
-    net, X, y = make((5, 3, 4, 3))
+    net, X, y = make((5, 3, hidden, 3))
     net.params["W2"] *= 1e4
     loss, grads = net.loss(X, y, implementation=implementation)
     assert np.isfinite(loss)
     assert all(np.isfinite(g).all() for g in grads.values())
     X[2, 1] = np.nan
-    assert np.isnan(net.loss(X, y, implementation=implementation)[0])
+    loss, grads = net.loss(X, y, implementation=implementation)
+    assert np.isnan(loss)
+    assert all(np.isnan(g).all() for g in grads.values())
     assert np.isnan(net.loss(X, implementation=implementation)).any(axis=1).tolist() == [
         False,
         False,
@@ -165,9 +189,9 @@ def test_nothing_of_the_size_of_all_hidden_units():
     """20,000 × 300 hidden units are 48 MB; what is allocated depends on the parameters and on a block."""
     import tracemalloc
 
-    net, _, _ = make((1, 8, 300, 3))
+    net, another = (make((1, 8, 300, 3))[0] for _ in range(2))
     X, y = np.random.default_rng(0).standard_normal((20_000, 8)), np.zeros(20_000, int)
-    net.loss(X[:100], y[:100])
+    another.loss(X, y)  # which compiles; a net keeps its scratch
     tracemalloc.start()
     net.loss(X, y)
     peak = tracemalloc.get_traced_memory()[1]
@@ -193,9 +217,10 @@ def test_training_on_the_digits(dtype):
     assert history["val_acc_history"][-1] > 0.9
 
 
-def test_a_training_step_is_what_it_says():
+@pytest.mark.parametrize("hidden", [5, 40])
+def test_a_training_step_is_what_it_says(hidden):
     """W −= learning rate · gradient of the batch drawn, the rate multiplied by the decay once an epoch."""
-    net, X, y = make((8, 4, 5, 3))
+    net, X, y = make((8, 4, hidden, 3))
     by_hand = {name: array.copy() for name, array in net.params.items()}
     batches = [np.array(batch) for batch in ([0, 1, 1, 7], [2, 3, 4, 5], [6, 6, 6, 6])]
     drawn = iter(batches)
@@ -260,7 +285,7 @@ def test_several_threads_at_once():
 
     from jitloss import Objective
 
-    net, X, y = make((40, 9, 8, 3))
+    net, X, y = make((40, 9, 33, 3))
     objective, W = Objective(X, y, n_classes=3), net.params["W1"][:, :3].copy()
     expected, other = net.loss(X, y, 0.1), objective.value_and_grad(W)
     with ThreadPoolExecutor(8) as pool:

@@ -2,7 +2,7 @@
 
 ``gate_tile`` notes the samples for which a unit is on, a bit for each; ``sparse_outer_tile`` goes from bit to bit, with
 one row of sums in registers. Unlike ``outer_tile`` it reads `b` anew for every row, which takes as long as the
-arithmetic if it comes from L1. So `b` is a few panels wide, and its rows lie one after the other.
+arithmetic if it comes from L1. So `b` is a *slab*: a few panels wide, with its rows one after the other.
 """
 
 from __future__ import annotations
@@ -14,13 +14,18 @@ from .memory import CACHE_LINE
 from .native import native
 from .products import L2
 from .repeats import each_bit, loop
-from .shapes import panel_items
+from .shapes import panel_items, sums_in_flight
 from .simd import INDEX
 
 # A bit for each.
 MOST_TERMS = 64
-# So many panels of columns have their sums in registers, on any target.
-WIDEST = 4
+# A slab stays in an L1 of 32 KB beside what is written.
+_SLAB_BYTES = 24 << 10
+
+
+def widest():
+    """How many panels a slab has: as many as have their sums in registers, and fit into L1."""
+    return min(sums_in_flight() // 2, _SLAB_BYTES // (MOST_TERMS * panel_items(1)))
 
 
 def gate_tile(tile, hidden, h0, h_row, rows, slopes, s0, n, marks, m0):
@@ -42,7 +47,11 @@ def gate_tile(tile, hidden, h0, h_row, rows, slopes, s0, n, marks, m0):
 def sparse_outer_tile(
     tile, height, a, a0, a_row, marks, m0, rows, b, b0, out, o0, o_row, o_panel, fresh, far, f0, far_row
 ):
-    """out[i, j] += Σ_k a[i, k] b[k, j] for i < rows and the k of the bits of i; j < `height` ≤ WIDEST whole panels."""
+    """out[i, j] += Σ_k a[i, k] b[k, j] for i < rows, and the k of the bits of marks[i]; `fresh`: = instead of +=.
+
+    `b` is a slab, `height` panels wide: panel p of `out` starts at ``p * o_panel``. Of another array a row from `far`
+    on is fetched for each i, as long as one of `b`; those rows are `far_row` apart.
+    """
     panel = panel_items(out.itemsize)
     for i in range(rows):
         for j in range(height * panel):

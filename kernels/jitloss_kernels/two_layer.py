@@ -13,7 +13,8 @@ Hidden units and scores of a block lie one row a unit, so every product has a si
 ever exists. What is called score there is called hidden here.
 
 Most units are off for many rows, and such a row adds nothing to their part of dW1: where there are units enough it is
-skipped (``sparse.py``), not even NaN comes of it. That is a fourth of all arithmetic if a unit is off for half of them.
+skipped (``sparse.py``). That is a fourth of all arithmetic if a unit is off for half of them. But 0 times infinity is
+NaN: in a block where a unit is not finite, as all are where X is not, nothing is skipped.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def net_loss(
 
 @Kernel
 def run(
-    counts, member, loss, given, X, y, options, twice_decay, scratch, sums, bits,
+    counts, member, loss, given, X, y, options, twice_decay, scratch, sums, marks,
     W1, b1, W2, b2, dW1, db1, dW2, db2, scores,
 ):  # fmt: skip
     """Do a part of every stage; see ``workers``. All arrays are flat, but an X of other strides or of chosen rows."""
@@ -108,7 +109,7 @@ def run(
             elif stage == LANES:
                 if w0 < 0:
                     w0 = narrow.pack_alone(counts, first, W1, scratch)
-                lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, bits, b1, W2, b2, scores)
+                lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, marks, b1, W2, b2, scores)
                 panels.join(task, counts, first, scratch)
                 near = task + 1
             elif plan.trains and stage == FOLD:
@@ -122,7 +123,7 @@ def run(
 
 
 @merged
-def lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, bits, b1, W2, b2, scores):
+def lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, marks, b1, W2, b2, scores):
     """The rows of one lane, block by block."""
     first = plan.first
     start, stop = narrow_lane.start_of(first, task), narrow_lane.start_of(first, task + 1)
@@ -136,12 +137,12 @@ def lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, bits, b1, W
             break
         n = min(first.block_rows, stop - row)
         narrow_block.scores(first, X, row, n, b1, scratch, s0, w0, first.block_rows)
-        forward(plan, n, W2, b2, scratch, s0)
+        is_finite = forward(plan, n, W2, b2, scratch, s0)
         if plan.trains:
-            total += backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0, bits)
+            total += backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0, marks)
             x, x0, x_row = narrow_block.rows_at(first, X, row, scratch, s0)
-            if plan.strip > 0:
-                units_gradient(plan, x, x0, x_row, n, row == start, scratch, s0, bits, sums0 + plan.bits_at)
+            if plan.slab > 0 and is_finite:
+                units_gradient(plan, x, x0, x_row, n, row == start, scratch, s0, marks, sums0 + plan.marks_at)
             else:
                 narrow_block.gradient(
                     first, x, x0, x_row, n, row == start, scratch, s0, s0 + first.gradient_at, 0, first.n_features
@@ -155,13 +156,14 @@ def lane(task, counts, loss, plan, X, y, options, scratch, w0, sums, bits, b1, W
 
 @helper
 def forward(plan, n, W2, b2, scratch, s0):
-    """hidden = relu(hidden), scores = hidden W2 + b2 of a block."""
+    """hidden = relu(hidden), scores = hidden W2 + b2 of a block. Returns whether all units are finite."""
     out_of_line()
     first, zero = plan.first, scratch.dtype.type(0)
-    block, c = first.block_rows, plan.n_outputs
+    block, c, nothing = first.block_rows, plan.n_outputs, zero
     for h in range(first.n_classes):
         unit = scratch[s0 + h * block : s0 + h * block + n]
         for i in range(n):
+            nothing += zero * unit[i]
             unit[i] = zero if unit[i] <= 0 else unit[i]  # NaN, which is not <= 0, stays
     for j in range(c):
         scratch[s0 + plan.scores_at + j * block : s0 + plan.scores_at + (j + 1) * block] = b2[j]
@@ -171,13 +173,14 @@ def forward(plan, n, W2, b2, scratch, s0):
             first.outer_tile, height, W2, j, 1, c, scratch, s0, block, first.panel, first.n_classes,
             scratch, s0 + plan.scores_at + j * block, block, first.panel, n, False, 0,
         )  # fmt: skip
+    return nothing == 0  # 0 times what is not finite is NaN
 
 
 @helper
-def backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0, bits):
+def backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0, marks):
     """The losses of a block; dW2 and db2; dhidden takes the place of hidden, its sums go to db1."""
     out_of_line()
-    first, at, bits0 = plan.first, s0 + plan.scores_at, sums0 + plan.bits_at
+    first, at, m0 = plan.first, s0 + plan.scores_at, sums0 + plan.marks_at
     block, strip, c, n_hidden = first.block_rows, first.panel, plan.n_outputs, first.n_classes
     part = scratch[at + c * block : at + c * block + 2 * strip]
     totals = sums[sums0 : sums0 + 4 * strip]
@@ -196,18 +199,18 @@ def backward(loss, plan, y, row, n, options, W2, scratch, s0, sums, sums0, bits)
             first.outer_tile, height, W2, h * c, c, 1, scratch, at, block, first.panel, c,
             scratch, slopes, block, first.panel, n, True, 0,
         )  # fmt: skip
-        gate_tile(plan.gate_tile, scratch, s0 + h * block, block, height, scratch, slopes, n, bits, bits0 + h)
+        gate_tile(plan.gate_tile, scratch, s0 + h * block, block, height, scratch, slopes, n, marks, m0 + h)
         for k in range(h, h + height):
             sums[db + k] += _sum(scratch, s0 + k * block, n)
     return total
 
 
 @helper
-def units_gradient(plan, x, x0, x_row, n, fresh, scratch, s0, bits, bits0):
-    """dW1 += Xᵀ dhidden of a block, strip by strip of the features; `fresh`: = instead of +=.
+def units_gradient(plan, x, x0, x_row, n, fresh, scratch, s0, marks, m0):
+    """dW1 += Xᵀ dhidden of a block, slab by slab of the features; `fresh`: = instead of +=.
 
     Of each unit only the rows count at which it is on. Segments come in the order of ``narrow_block.gradient``, and the
-    same strip of what comes next is fetched, a row by each unit.
+    same slab of what comes next is fetched, a row by each unit.
     """
     first = plan.first
     block, d, panel, n_hidden = first.block_rows, first.n_features, first.panel, first.n_classes
@@ -215,16 +218,16 @@ def units_gradient(plan, x, x0, x_row, n, fresh, scratch, s0, bits, bits0):
         begin = (d - 1) // first.segment * first.segment - back
         end = min(begin + first.segment, d)
         ahead = x_row * block if begin == 0 else -first.segment
-        for k in range(begin, end, plan.strip):
-            columns = min(plan.strip, end - k)
+        for k in range(begin, end, plan.slab):
+            columns = min(plan.slab, end - k)
             n_panels = -(-columns // panel)
-            copy_tile(plan.copy_tile, x, x0 + k, x_row, n, columns, scratch, s0 + plan.strip_at, n_panels * panel)
+            copy_tile(plan.copy_tile, x, x0 + k, x_row, n, columns, scratch, s0 + plan.slab_at, n_panels * panel)
             for j in range(0, n_hidden, first.group):
-                height = min(first.group, n_hidden - j)
+                height, fetches = min(first.group, n_hidden - j), first.fetches and j < block
                 sparse_outer_tile(
-                    plan.sparse_tile, n_panels, scratch, s0 + j * block, block, bits, bits0 + j, height,
-                    scratch, s0 + plan.strip_at, scratch, s0 + first.gradient_at + place_of(first, j, k), panel,
-                    height * panel, fresh, x, x0 + k + ahead + j * x_row, x_row,
+                    plan.sparse_tile, n_panels, scratch, s0 + j * block, block, marks, m0 + j, height,
+                    scratch, s0 + plan.slab_at, scratch, s0 + first.gradient_at + place_of(first, j, k), panel,
+                    height * panel, fresh, x, x0 + k + (ahead + j * x_row if fetches else 0), x_row if fetches else 0,
                 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ _CUT = narrow_plan.Cut(
 )
 
 
-# A strip of X is copied for all units: fewer are not worth it.
+# A slab of X is copied for all units: fewer are not worth it.
 _WORTH_UNITS = 32
 
 
@@ -30,9 +30,9 @@ class Plan(NamedTuple):
     packed_at: int  # dscores in panels of samples
     slopes_at: int  # dhidden of a tile of units
     gradient_at: int  # dW2
-    strip_at: int  # a strip of a block of X, row after row
-    strip: int  # how many features it has; 0: what units that are off would add to dW1 is not skipped
-    bits_at: int  # in a lane's sums: for which rows of a block each unit is on
+    slab_at: int  # some features of a block of X, row after row; see ``sparse``
+    slab: int  # how many features; 0: what units that are off would add to dW1 is not skipped
+    marks_at: int  # in a lane's sums: for which rows of a block each unit is on
     gate_tile: int  # addresses of what is compiled, or of tables of them
     copy_tile: int  # these are 0 where nothing is skipped
     sparse_tile: int
@@ -55,12 +55,12 @@ def plan(n_rows, n_features, n_hidden, n_outputs, item_bytes, reading, trains):
     packed_at = scores_at + whole_lines(n_outputs * first.block_rows + 2 * first.panel, item_bytes)
     slopes_at = packed_at + (n_outputs * first.block_rows if trains else 0)
     gradient_at = slopes_at + (first.group * first.block_rows if trains else 0)
-    strip_at = whole_lines(gradient_at + (n_hidden * n_outputs if trains else 0), item_bytes)
+    slab_at = whole_lines(gradient_at + (n_hidden * n_outputs if trains else 0), item_bytes)
     skips = trains and n_hidden >= _WORTH_UNITS
-    strip = min(sparse.WIDEST * first.panel, first.width) if skips else 0
-    lane_items = strip_at + strip * first.block_rows
-    bits_at = 4 * first.panel + DB + n_hidden + n_outputs
-    lane_sums = whole_lines(bits_at + n_hidden, 8)
+    slab = min(sparse.widest() * first.panel, first.width) if skips else 0
+    lane_items = slab_at + slab * first.block_rows
+    marks_at = 4 * first.panel + DB + n_hidden + n_outputs
+    lane_sums = whole_lines(marks_at + n_hidden, 8)
     group = even_height(n_outputs)
     item = item_name(item_bytes)
     # The second layer has other heights; they go to the same tables.
@@ -78,18 +78,18 @@ def plan(n_rows, n_features, n_hidden, n_outputs, item_bytes, reading, trains):
         packed_at=packed_at,
         slopes_at=slopes_at,
         gradient_at=gradient_at,
-        strip_at=strip_at,
-        strip=strip,
-        bits_at=bits_at,
+        slab_at=slab_at,
+        slab=slab,
+        marks_at=marks_at,
         gate_tile=sparse.gate.address(item) if trains else 0,
         copy_tile=moves.copying.address(item) if skips else 0,
-        sparse_tile=sparse.sparse_outer.table(item, heights=_strips(first)) if skips else 0,
+        sparse_tile=sparse.sparse_outer.table(item, heights=_slabs(first)) if skips else 0,
         group=group,
         trains=trains,
     )
 
 
-def _strips(first):
-    """How many panels the strips of a block have, in a whole segment of features and in the last."""
+def _slabs(first):
+    """How many panels the slabs of a block have, in a whole segment of features and in the last."""
     n_panels, last = (n // first.panel for n in (first.segment, first.width % first.segment))
-    return [*heights(n_panels, sparse.WIDEST), *heights(last, sparse.WIDEST)]
+    return [*heights(n_panels, sparse.widest()), *heights(last, sparse.widest())]

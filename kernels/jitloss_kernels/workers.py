@@ -137,7 +137,7 @@ def _call(kernel: Kernel, key: Hashable, arguments: tuple[Any, ...]) -> tuple[An
 
 
 def entry(kernel: Kernel, key: Hashable, arguments: tuple[Any, ...]) -> Any:
-    """What Python calls to run `kernel` where nothing is called by its address."""
+    """What Python calls to run `kernel` by itself: no team, no address of it."""
     found = _entries.get((kernel, key))
     if found is None:
         found = _entries[kernel, key] = pointers.entry_of(kernel, _type(arguments).types)

@@ -43,7 +43,7 @@ def weigh(
     ignores = ignored is not None
     if ignores and not (type(ignored) is int and _LEAST <= ignored <= _MOST):
         return None
-    take, with_weights, template, by_address = _routine(form, dtype, shape)
+    take, with_weights, template, by_address = _weighing(form, dtype, shape)
     # One array: of two large ones malloc gives the pages back to the system each time, to be cleared anew.
     room = np.empty(2 * len(y))
     labels, weights = room[: len(y)].view(_INT64), room[len(y) :]
@@ -57,7 +57,7 @@ def weigh(
     return Weighed(labels, weights, total, with_weights(template, 1 / total, where if by_address else weights))
 
 
-class Routine(NamedTuple):
+class Weighing(NamedTuple):
     """What is the same for all weighed plain calls of a loss with arrays of the same shapes and dtype."""
 
     take: Any
@@ -67,10 +67,10 @@ class Routine(NamedTuple):
 
 
 @lru_cache
-def _routine(form: str, dtype: np.dtype[Any], shape: tuple[int, int, int]) -> Routine:
+def _weighing(form: str, dtype: np.dtype[Any], shape: tuple[int, int, int]) -> Weighing:
     from jitloss_kernels import fused, labels, options, pointers, workers
 
     template, _ = fused.options_of(form, dtype, shape, 1.0, 1.0, 1, 0.0, None, _NO_WEIGHTS)
     arguments = _NO_LABELS, _NO_WEIGHTS, True, 0, 0, _NO_LABELS, _NO_WEIGHTS
     take = workers.entry(labels.take, "labels", arguments)
-    return Routine(take, options.with_weights, template, pointers.by_address())
+    return Weighing(take, options.with_weights, template, pointers.by_address())
