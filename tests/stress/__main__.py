@@ -5,9 +5,10 @@
     python tests/stress --replay SEED NUMBER            # one case again, alone
 
 Processes follow each other on tbb, omp and workqueue, each for half a minute, with a pool of four. In each: calls of
-any shape, dtype, layout and options; several Python threads at once; forks, whose children call too; Ctrl-C in the
-middle of a call. In some of them every call of the main thread counts as a long one. Between two processes the cache of
-compiled code is damaged. Exit status 1 if a result was wrong, a process crashed or hung, or memory grew.
+any shape, dtype, layout and options, one in eight of a net; several Python threads at once; forks, whose children call
+too; Ctrl-C in the middle of a call. In some of them every call of the main thread counts as a long one. Between two
+processes the cache of compiled code is damaged. Exit status 1 if a result was wrong, a process crashed or hung, or
+memory grew.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import threading
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 
 LAYERS = ("tbb", "omp", "workqueue")
 TURN, PATIENCE = 30.0, 180.0  # seconds of a process; until it counts as hung
@@ -33,12 +35,20 @@ FORK_PATIENCE = 60.0  # until a forked child does
 # for a new kind of X. Small leaks are what tests/test_hosts.py looks for, over a hundred thousand calls.
 GROWTH = 400 << 20
 N_THREADS = 4
+# One case of so many is a net.
+A_NET_IN = 8
+
+
+def kind(number: int) -> ModuleType:
+    """The module that draws the case of this number, runs it, and says what is wrong with a result."""
+    import cases
+    import nets
+
+    return nets if number % A_NET_IN == 0 else cases
 
 
 def child(layer: str, seed: int, first: int, seconds: float) -> int:
     """Cases from number `first` on; the last line says what was done."""
-    import cases
-
     from jitloss_kernels import workers
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # started in the background, it would be ignored
@@ -51,8 +61,9 @@ def child(layer: str, seed: int, first: int, seconds: float) -> int:
         done["processes of long calls"] += 1
 
     def one(number: int) -> None:
+        cases = kind(number)
         case = cases.draw(seed, number)
-        done[case.calls.get("implementation", "fused")] += 1
+        done["net" if number % A_NET_IN == 0 else case.calls.get("implementation", "fused")] += 1
         try:
             if problem := cases.mismatch(case, cases.run(case)):
                 wrong.append(f"{case}: {problem}")
@@ -224,8 +235,7 @@ def stress(minutes: float, seed: int, layers: tuple[str, ...] = LAYERS) -> int:
 
 def replay(seed: int, number: int) -> int:
     """One case again."""
-    import cases
-
+    cases = kind(number)
     case = cases.draw(seed, number)
     print(case)
     problem = cases.mismatch(case, cases.run(case))
