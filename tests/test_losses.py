@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import jitloss
@@ -13,7 +13,7 @@ FUNCTIONS = {"svm": jitloss.svm_loss, "softmax": jitloss.softmax_loss}
 FAST = ("numpy", "jit")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 @given(
     loss=st.sampled_from(LOSSES),
     dtype=st.sampled_from(DTYPES),

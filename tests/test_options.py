@@ -3,7 +3,7 @@
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import jitloss
@@ -57,7 +57,7 @@ def weighs_something(y, options):
     return not kept.any() or weights[kept].sum() > 0
 
 
-@settings(deadline=None, max_examples=60 if JIT_DISABLED else 400)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60 if JIT_DISABLED else 400)
 @given(problem=problems())
 def test_random_combinations(problem):
     """All implementations that claim the options, both dtypes, every wrt."""
