@@ -10,7 +10,7 @@ Nothing here validates, raises or prints; ``jitloss`` has checked every argument
 ``narrow``       few classes: lanes with a gradient of their own, ``narrow_block`` by block
 ``pivots``       one class less to multiply; ``differences`` and ``exchanges``: its tiles
 ``wide``         many classes: what is written is split over classes and features
-``two_layer``    a net; each of the ways has a ``…_plan``: how a problem is cut
+``two_layer``    a net, ``…_block`` by block; each of the ways has a ``…_plan``
 ``rows``         a loss, from scores to dscores in their place; ``exponential`` for it
 ``strips``       the same in registers, for few classes; ``class_strips``: for many
 ``samples``      strips as LLVM IR; ``strip_weights``: what their samples weigh
