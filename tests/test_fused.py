@@ -1,7 +1,5 @@
 """The fused engine: right on both sides of every edge, and the same bits however it is run."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -9,6 +7,7 @@ from jitloss import svm_loss
 from jitloss.losses import LOSSES as TABLE
 from jitloss_kernels import fused, narrow, narrow_plan, short, threads, wide, wide_plan
 from jitloss_kernels.shapes import TALLEST, panel_items
+from pages import beside_unmapped_pages
 from problems import (
     DTYPES,
     JIT_DISABLED,
@@ -244,8 +243,7 @@ def test_the_way_follows_from_the_shape(shape, way):
 
 
 @needs_jit
-@pytest.mark.skipif(sys.platform == "win32", reason="mprotect is POSIX")
-@pytest.mark.parametrize("at_end", [False, True])
+@beside_unmapped_pages
 def test_nothing_outside_the_arrays_is_touched(at_end):
     """Inputs, outputs and scratch of the whole engine, each against a page that cannot be touched."""
     check_in_fresh_process(
@@ -253,7 +251,7 @@ def test_nothing_outside_the_arrays_is_touched(at_end):
         from types import SimpleNamespace
         from test_fused import *
         from jitloss import Objective, TwoLayerNet, softmax_loss
-        from test_tiles import page_bound
+        from pages import page_bound
         from jitloss_kernels import memory
         place = lambda array: page_bound(array, {at_end})
         whole = memory.aligned

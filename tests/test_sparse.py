@@ -1,11 +1,10 @@
-"""The outer tile that skips zeros, against NumPy's matrix product, and against unmapped memory."""
-
-import sys
+"""The tiles of the way back through a ReLU, against NumPy, and against unmapped memory."""
 
 import numpy as np
 import pytest
 
 from jitloss_kernels import narrow_plan, shapes, sparse
+from pages import beside_unmapped_pages
 from problems import DTYPES, check_in_fresh_process, compiled, needs_jit
 from test_tiles import TOLERANCE, around
 
@@ -100,14 +99,13 @@ def test_outer(dtype, height):
 
 
 @needs_jit
-@pytest.mark.skipif(sys.platform == "win32", reason="mprotect is POSIX")
-@pytest.mark.parametrize("at_end", [False, True])
+@beside_unmapped_pages
 def test_nothing_outside_the_arrays_is_touched(at_end):
     """Every array against an unmapped page: a load or store beyond its end would kill the process."""
     check_in_fresh_process(
         f"""
         from test_sparse import *
-        from test_tiles import page_bound
+        from pages import page_bound
         place = lambda array: page_bound(array, {at_end})
         for dtype in DTYPES:
             for n in range(1, 65):

@@ -1,13 +1,12 @@
 """Row losses in registers, against those of ``rows``, whose source Python runs here; and against unmapped memory."""
 
-import sys
-
 import numpy as np
 import pytest
 
 from jitloss_kernels import class_strips, options, rows, shapes, strips
 from jitloss_kernels.native import call_code
 from jitloss_kernels.pointers import by_address
+from pages import beside_unmapped_pages
 from problems import DTYPES, check_in_fresh_process, compiled
 
 pytestmark = pytest.mark.skipif(not by_address(), reason="row losses are not called by address")
@@ -223,14 +222,13 @@ def test_dscores_below_the_normal_numbers_are_zero(dtype):
     assert (found[2] > 0).all()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="mprotect is POSIX")
-@pytest.mark.parametrize("at_end", [False, True])
+@beside_unmapped_pages
 def test_nothing_outside_the_arrays_is_touched(at_end):
     """Scores, labels and results against an unmapped page: a load or store beyond would kill the process."""
     check_in_fresh_process(
         f"""
         from test_strips import *
-        from test_tiles import page_bound
+        from pages import page_bound
         place = lambda array: page_bound(array, {at_end})
         for dtype in DTYPES:
             for loss, power in LOSSES:

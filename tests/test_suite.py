@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from benchmarks import accuracy, calls, memory, problems, yardsticks
-from jitloss import reference, softmax_loss, svm_loss
+from jitloss import losses, reference
 from problems import DTYPES, LOSSES, assert_close, make, needs_jit
 
 SUITE = Path(__file__).parents[1] / "asv_benchmarks"
-LOSS_FUNCTIONS = {"svm": svm_loss, "softmax": softmax_loss}
 DEFINITIONS = {"svm": reference.weston_watkins, "softmax": reference.softmax}
 
 
@@ -28,7 +27,7 @@ def test_the_yardstick_is_right(loss, dtype, n_classes):
     labels, weights = np.where(np.arange(50) % 7 == 0, -1, y), np.random.default_rng(1).random(50)
     bias = np.random.default_rng(2).standard_normal(n_classes).astype(dtype)
     given = {"bias": bias, "sample_weight": weights, "ignore_index": -1, "wrt": "W"}
-    expected = LOSS_FUNCTIONS[loss](W, X, labels, **given, implementation="numpy")
+    expected = losses.LOSSES[loss].function(W, X, labels, **given, implementation="numpy")
     assert_close(yardsticks.weighted_loss(loss, W, X, labels, bias, weights, -1), expected, dtype)
 
 

@@ -1,16 +1,12 @@
 """The register tile, against NumPy's matrix product, and against unmapped memory."""
 
-import ctypes
-import mmap
-import os
-import sys
-
 import numpy as np
 import pytest
 
 from jitloss_kernels import differences, exchanges, moves, products, runs, shapes, tiles
 from jitloss_kernels.pointers import by_address
 from jitloss_kernels.simd import target
+from pages import beside_unmapped_pages
 from problems import DTYPES, JIT_DISABLED, check_in_fresh_process, compiled, needs_jit
 
 needs_machine_code = pytest.mark.skipif(not by_address(), reason="the plain functions are what runs")
@@ -81,21 +77,6 @@ def exchange(tile, s, s0, step, columns, pivot, n_marking):
 @compiled
 def complete(tile, a, a0, rows, classes, pivot, out, o0):
     differences.completion_tile(tile, a, a0, rows, classes, pivot, out, o0)
-
-
-def page_bound(array, at_end):
-    """A copy of `array` whose first or last byte lies against a page that cannot be touched."""
-    page = mmap.PAGESIZE
-    inside = -(-array.nbytes // page) * page
-    memory = mmap.mmap(-1, inside + 2 * page)
-    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    libc = ctypes.CDLL(None, use_errno=True)
-    for start in (address, address + page + inside):
-        assert libc.mprotect(ctypes.c_void_p(start), ctypes.c_size_t(page), 0) == 0, os.strerror(ctypes.get_errno())
-    offset = page + (inside - array.nbytes if at_end else 0)
-    view = np.frombuffer(memory, array.dtype, array.size, offset).reshape(array.shape)
-    view[...] = array
-    return view
 
 
 def in_panels(b):
@@ -302,13 +283,13 @@ def test_run_tiles(dtype, columns):
 
 
 @needs_jit
-@pytest.mark.skipif(sys.platform == "win32", reason="mprotect is POSIX")
-@pytest.mark.parametrize("at_end", [False, True])
+@beside_unmapped_pages
 def test_nothing_outside_the_arrays_is_touched(at_end):
     """Every array against an unmapped page: a load or store beyond its end would kill the process."""
     check_in_fresh_process(
         f"""
         import numpy as np
+        from pages import page_bound
         from test_tiles import *
         place = lambda array: page_bound(array, {at_end})
         for dtype in DTYPES:

@@ -63,7 +63,7 @@ def child(layer: str, seed: int, first: int, seconds: float) -> int:
     def one(number: int) -> None:
         cases = kind(number)
         case = cases.draw(seed, number)
-        done["net" if number % A_NET_IN == 0 else case.calls.get("implementation", "fused")] += 1
+        done[case.engine] += 1
         try:
             if problem := cases.mismatch(case, cases.run(case)):
                 wrong.append(f"{case}: {problem}")

@@ -28,6 +28,11 @@ class Case:
     options: dict[str, Any]
     calls: dict[str, Any] = field(default_factory=dict)  # what changes no bit: threads, out, implementation
 
+    @property
+    def engine(self) -> str:
+        """What it is counted as."""
+        return str(self.calls.get("implementation", "fused"))
+
     def __str__(self) -> str:
         W, X, _ = self.arguments
         shape = f"{X.shape[0]}×{X.shape[1]}×{W.shape[1]}"
@@ -142,11 +147,11 @@ def mismatch(case: Case, found: tuple[Any, ...]) -> str:
     alone = run(replace(case, arguments=(W, plain, y)), n_threads=1)
     for name, a, b, true in zip(("loss", *case.options["wrt"]), found, alone, expected, strict=True):
         if not np.array_equal(a, b, equal_nan=True):
-            return f"{name} has other bits on one thread, for C-ordered X: {_difference(a, b, true)}"
+            return f"{name} has other bits on one thread, for C-ordered X: {difference(a, b, true)}"
     return ""
 
 
-def _difference(a: Any, b: Any, true: Any) -> str:
+def difference(a: Any, b: Any, true: Any) -> str:
     """Where two results differ, and how far each is from the truth."""
     a, b, true = (np.atleast_1d(np.asarray(x, np.float64)) for x in (a, b, true))
     where = np.argwhere(a != b)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from cases import LAYOUTS, MOST_FLOPS, TOLERANCE, laid_out
+from cases import LAYOUTS, MOST_FLOPS, TOLERANCE, difference, laid_out
 
 from jitloss import TwoLayerNet
 
@@ -24,6 +24,7 @@ class Case:
     y: np.ndarray | None
     reg: float
     n_threads: int | None
+    engine = "net"  # what it is counted as
 
     def __str__(self) -> str:
         n_hidden, n_outputs = self.net.params["W2"].shape
@@ -78,5 +79,5 @@ def mismatch(case: Case, found: tuple[Any, ...]) -> str:
         if not worst <= TOLERANCE[dtype] * size and not (name in NAMES and (np.abs(units) < near).any()):
             return f"{name} is off by {worst:.3g} where its largest entry is {size:.3g}"
         if not np.array_equal(a, b):
-            return f"{name} has other bits on one thread, for C-ordered X: {int((np.asarray(a) != b).sum())} of them"
+            return f"{name} has other bits on one thread, for C-ordered X: {difference(a, b, true)}"
     return ""
